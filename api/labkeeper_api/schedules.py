@@ -1,4 +1,4 @@
-"""Schedules of a LabWorkflow: cron, interval or rrule, each in a time zone. Validation only; Prefect does the waking."""
+"""Schedules of a LabWorkflow: cron, interval or rrule, each in a time zone. Validation only; Prefect wakes the runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class Schedule(ApiModel):
     """One schedule. Its name is its identity in Prefect: a changed schedule keeps its id."""
 
     cel_rules: ClassVar[tuple[Cel, ...]] = (
-        Cel("[has(self.cron), has(self.intervalSeconds), has(self.rrule)].filter(g, g).size() == 1", ONE_TIMING),
+        Cel(
+            "[has(self.cron), has(self.intervalSeconds), has(self.rrule)].filter(g, g).size() == 1",
+            ONE_TIMING,
+        ),
         Cel(
             f"!has(self.cron) || self.cron.lowerAscii().matches(r'{CRON_PATTERN}')",
             CRON_MESSAGE,

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from labkeeper_api.conditions import Conditions
-from labkeeper_api.meta import API_VERSION, ApiModel, ObjectMeta
+from labkeeper_api.meta import ApiModel, ObjectMeta
 
 SECONDS_IN_A_WEEK = 7 * 24 * 3600
 
@@ -46,12 +46,13 @@ class Status(ApiModel):
 class LabObject(ApiModel):
     """An object of one of the kinds: envelope, spec and status."""
 
-    api_version: Literal["labkeeper.dev/v1alpha1"] = API_VERSION
+    api_version: Literal["labkeeper.dev/v1alpha1"] = "labkeeper.dev/v1alpha1"
     kind: str
     metadata: ObjectMeta
 
     plural: ClassVar[str]
     short_name: ClassVar[str]
+    status_model: ClassVar[type[Status]]
     columns: ClassVar[tuple[PrinterColumn, ...]]
 
     @classmethod

@@ -79,6 +79,7 @@ class LabAction(LabObject):
 
     plural: ClassVar[str] = "labactions"
     short_name: ClassVar[str] = "lact"
+    status_model: ClassVar[type[Status]] = LabActionStatus
     columns: ClassVar[tuple[PrinterColumn, ...]] = (
         PrinterColumn("Device", ".spec.device"),
         PrinterColumn("Action", ".spec.action"),

@@ -36,9 +36,9 @@ class DriverConfig(ApiModel):
 
     inline: Annotated[str, Field(min_length=1, max_length=MAX_CONFIG)] | None = None
     """The text of the configuration file."""
-    files: Annotated[list[Annotated[str, Field(min_length=1, max_length=1024)]], Field(min_length=1, max_length=8)] | None = (
-        None
-    )
+    files: (
+        Annotated[list[Annotated[str, Field(min_length=1, max_length=1024)]], Field(min_length=1, max_length=8)] | None
+    ) = None
     """Paths on the unit's host; with `labkeeper run` and `labkeeper up`, relative to the manifest."""
 
     @model_validator(mode="after")
@@ -119,6 +119,7 @@ class LabDevice(LabObject):
 
     plural: ClassVar[str] = "labdevices"
     short_name: ClassVar[str] = "ldev"
+    status_model: ClassVar[type[Status]] = LabDeviceStatus
     columns: ClassVar[tuple[PrinterColumn, ...]] = (
         PrinterColumn("Driver", ".spec.driver"),
         PrinterColumn("Pool", ".spec.pool"),

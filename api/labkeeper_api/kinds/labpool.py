@@ -81,9 +81,7 @@ class LabPoolSpec(ApiModel):
     def _distinct(self) -> LabPoolSpec:
         priorities = [queue.priority for queue in self.queues]
         if len(set(priorities)) != len(priorities):
-            raise ValueError(
-                "two queues have the same priority: give every queue of the pool a priority of its own"
-            )
+            raise ValueError("two queues have the same priority: give every queue of the pool a priority of its own")
         names = [queue.name for queue in self.queues]
         if len(set(names)) != len(names):
             raise ValueError("two queues have the same name: every name may stand once")
@@ -127,6 +125,7 @@ class LabPool(LabObject):
 
     plural: ClassVar[str] = "labpools"
     short_name: ClassVar[str] = "lpool"
+    status_model: ClassVar[type[Status]] = LabPoolStatus
     columns: ClassVar[tuple[PrinterColumn, ...]] = (
         PrinterColumn("Type", ".spec.type", description="Where runs are carried out"),
         PrinterColumn("Pool", ".status.poolName", description="Work pool in Prefect"),

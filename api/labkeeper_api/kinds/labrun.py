@@ -38,14 +38,17 @@ class LabRunSpec(ApiModel):
     """Parameters of this run, over those of the workflow."""
     start_at: datetime | None = None
     """When the run should start, with time zone; at once when it is not given."""
-    ttl_seconds_after_finished: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=31536000,
-            json_schema_extra=cel(Cel("self >= 0", "ttlSecondsAfterFinished cannot be negative")),
-        ),
-    ] | None = None
+    ttl_seconds_after_finished: (
+        Annotated[
+            int,
+            Field(
+                ge=0,
+                le=31536000,
+                json_schema_extra=cel(Cel("self >= 0", "ttlSecondsAfterFinished cannot be negative")),
+            ),
+        ]
+        | None
+    ) = None
     """How long after its end, in seconds, the LabRun deletes itself; never when it is not given."""
 
     @field_validator("start_at")
@@ -88,6 +91,7 @@ class LabRun(LabObject):
 
     plural: ClassVar[str] = "labruns"
     short_name: ClassVar[str] = "lrun"
+    status_model: ClassVar[type[Status]] = LabRunStatus
     columns: ClassVar[tuple[PrinterColumn, ...]] = (
         PrinterColumn("Workflow", ".spec.workflowRef.name"),
         PrinterColumn("State", ".status.state"),

@@ -203,6 +203,7 @@ class LabWorkflow(LabObject):
 
     plural: ClassVar[str] = "labworkflows"
     short_name: ClassVar[str] = "lwf"
+    status_model: ClassVar[type[Status]] = LabWorkflowStatus
     columns: ClassVar[tuple[PrinterColumn, ...]] = (
         PrinterColumn("Flow", ".spec.flow['name','entrypoint']", description="What is run"),
         PrinterColumn("Pool", ".spec.placement.pool", description="LabPool that it runs on"),

@@ -1,0 +1,1 @@
+"""The edge to Kubernetes: kopf brings what changes, `cluster` writes."""

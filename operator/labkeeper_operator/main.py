@@ -1,0 +1,92 @@
+"""Starts the operator: finds the cluster and Prefect, reads what is there, then follows both until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+import kopf
+
+from labkeeper_api.catalog import Catalog, builtin_catalog
+from labkeeper_api.errors import Waiting
+from labkeeper_operator.controller import Controller
+from labkeeper_operator.kube.cluster import KubernetesCluster, load_configuration
+from labkeeper_operator.kube.handlers import register
+from labkeeper_operator.prefect_api.session import PrefectSession, open_session
+from labkeeper_operator.reconcilers import Surroundings
+from labkeeper_operator.settings import OperatorSettings
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: OperatorSettings) -> None:
+    """Run the operator until SIGTERM or SIGINT."""
+    load_configuration()
+    asyncio.run(serve(settings))
+
+
+async def serve(settings: OperatorSettings, stop: asyncio.Event | None = None) -> None:
+    """Run the operator until `stop` is set, or until a signal where it is not given."""
+    cluster = KubernetesCluster(settings.namespaces)
+    try:
+        async with open_session(writers=settings.prefect_writers) as session:
+            await _serve(settings, cluster, session, stop)
+    finally:
+        cluster.close()
+
+
+async def _serve(
+    settings: OperatorSettings, cluster: KubernetesCluster, session: PrefectSession, stop: asyncio.Event | None
+) -> None:
+    ui_url = settings.prefect_ui_url or session.api_url.rstrip("/").removesuffix("/api")
+    controller = Controller(
+        cluster,
+        session,
+        load_catalog(settings),
+        Surroundings(ui_url=ui_url),
+        clock=lambda: datetime.now(UTC),
+        poll=settings.poll_seconds,
+        resync=settings.resync_seconds,
+    )
+    for raw in await _listed(cluster):
+        controller.seen(raw)
+    registry = kopf.OperatorRegistry()
+    register(registry, controller)
+    work = asyncio.create_task(controller.run(), name="controller")
+    watch = asyncio.create_task(
+        kopf.operator(
+            registry=registry,
+            standalone=True,
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+            stop_flag=stop,
+        ),
+        name="kopf",
+    )
+    try:
+        await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (work, watch):
+            task.cancel()
+        results = await asyncio.gather(work, watch, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _listed(cluster: KubernetesCluster) -> list[dict[str, object]]:
+    """All objects, as soon as the API server answers."""
+    while True:
+        try:
+            return await cluster.list_all()
+        except Waiting as error:
+            log.warning("%s", error)
+            await asyncio.sleep(error.retry_after)
+
+
+def load_catalog(settings: OperatorSettings) -> Catalog:
+    """The flow catalog from its file, or that of this release."""
+    if settings.catalog is None:
+        return builtin_catalog()
+    return Catalog.model_validate_json(settings.catalog.read_text(encoding="utf-8"))

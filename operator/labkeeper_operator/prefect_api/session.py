@@ -1,0 +1,122 @@
+"""Requests to Prefect's REST API over Prefect's own HTTP client, with our rules for retries and errors.
+
+Prefect's client brings connection, authentication and CSRF. Its typed methods are not used: they upsert deployments
+and cannot say "set this field to null" (docs/decisions/0003-raw-requests-to-prefect.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import httpx
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from labkeeper_api.conditions import Reason
+from labkeeper_api.errors import LabkeeperError, Stalled, Waiting
+
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+
+RETRY_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between attempts while the server answers 503: SQLite is locked for moments (measured: 7 of 200 writes)."""
+UNAVAILABLE_RETRY_SECONDS = 1.0
+
+
+class NotFound(LabkeeperError):
+    """Prefect has no such object."""
+
+
+class AlreadyExists(LabkeeperError):
+    """Prefect has an object of that name already."""
+
+
+class PrefectSession:
+    """Requests to one Prefect server.
+
+    `writers` is how many writes may be under way at once: one on SQLite, where several make each other fail.
+    """
+
+    def __init__(self, client: PrefectClient, *, writers: int = 1) -> None:
+        self._client = client
+        self._writing = asyncio.Semaphore(writers)
+        self.writes = 0
+        self.api_url = str(client.api_url)
+
+    async def get(self, path: str) -> Any:
+        """Read one object. Raises `NotFound`, `Waiting` or `Stalled`."""
+        return await self._request("GET", path, None)
+
+    async def query(self, path: str, body: dict[str, Any]) -> Any:
+        """Read by a POST with a filter. Raises `Waiting` or `Stalled`."""
+        return await self._request("POST", path, body)
+
+    async def write(self, method: Method, path: str, body: Any = None) -> Any:
+        """Change something. Only for requests that may be sent again: creations carry a key or are looked up after.
+
+        Raises `NotFound`, `AlreadyExists`, `Waiting` or `Stalled`.
+        """
+        async with self._writing:
+            self.writes += 1
+            return await self._request(method, path, body)
+
+    async def _request(self, method: Method, path: str, body: Any) -> Any:
+        for pause in (*RETRY_PAUSES, None):
+            try:
+                response = await self._client.request(method, path, json=body)  # type: ignore[arg-type]
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code == 503 and pause is not None:
+                    await asyncio.sleep(pause)
+                    continue
+                raise _translated(error.response) from error
+            except httpx.TransportError as error:
+                if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError) and pause is not None:
+                    await asyncio.sleep(pause)
+                    continue
+                raise Waiting(
+                    Reason.PREFECT_UNAVAILABLE,
+                    f"Prefect does not answer at {self.api_url}: {type(error).__name__} {error}".rstrip(),
+                    retry_after=UNAVAILABLE_RETRY_SECONDS,
+                ) from error
+            return response.json() if response.content else None
+        raise AssertionError("the last attempt either returns or raises")
+
+
+@asynccontextmanager
+async def open_session(*, writers: int = 1) -> AsyncIterator[PrefectSession]:
+    """A session with the server that Prefect's settings name (PREFECT_API_URL and PREFECT_API_AUTH_STRING).
+
+    Does not fail when the server is away: the requests will.
+    """
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        async with get_client() as client:
+            yield PrefectSession(client, writers=writers)
+
+
+def _translated(response: httpx.Response) -> LabkeeperError:
+    code = response.status_code
+    detail = _detail(response)
+    if code == 404:
+        return NotFound(detail)
+    if code == 409 and "already exists" in detail:
+        return AlreadyExists(detail)
+    if code in (401, 403):
+        text = f"Prefect refuses our credentials ({code}): check PREFECT_API_AUTH_STRING. {detail}"
+        return Waiting(Reason.PREFECT_UNAVAILABLE, text, retry_after=UNAVAILABLE_RETRY_SECONDS)
+    if code >= 500 or code == 429:
+        text = f"Prefect answered {code}: {detail}"
+        return Waiting(Reason.PREFECT_UNAVAILABLE, text, retry_after=UNAVAILABLE_RETRY_SECONDS)
+    return Stalled(Reason.REFUSED_BY_PREFECT, f"Prefect answered {code}: {detail}")
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        body = response.json()
+    except ValueError:
+        return response.text[:500]
+    if isinstance(body, dict):
+        found = body.get("detail") or body.get("exception_message") or body.get("exception_detail") or body
+        return str(found)[:1000]
+    return str(body)[:1000]
