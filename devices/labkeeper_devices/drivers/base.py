@@ -1,7 +1,8 @@
 """What the agent asks of every driver, and the token by which a motion is ended early.
 
 A driver is one plain class per device. Its methods are blocking and run in the unit's device thread; only
-`emergency_stop` may be called from any thread at any time. Not for journaling, retries or queues: those are the agent's.
+`emergency_stop` and `release_stop` may be called from any thread at any time. Not for journaling, retries or queues:
+those are the agent's.
 """
 
 from __future__ import annotations
@@ -161,4 +162,11 @@ class Driver(Protocol):
         """Stop the current motion, hold the position and say whether the hardware is at rest."""
 
     def emergency_stop(self) -> None:
-        """Take the energy out, from any thread, without waiting for anything that is under way."""
+        """Take the energy out, from any thread, without waiting for anything that is under way.
+
+        From then on nothing moves and no energy is turned on until `release_stop`. Raises `DeviceError` when the
+        hardware does not confirm it.
+        """
+
+    def release_stop(self) -> None:
+        """A person ended the emergency stop. Turns nothing on by itself."""

@@ -1,0 +1,418 @@
+"""The agent of one unit: owns the hardware, claims runs, carries them out, survives what goes away around it.
+
+Here the parts are joined and the loops run; the rules stand in `carrier`, `claiming`, `connection` and `unit`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from labkeeper_api.kinds import LabDevice
+from labkeeper_devices.agent import guard, recovery
+from labkeeper_devices.agent.carrier import Carried, Carrier, Errand
+from labkeeper_devices.agent.claiming import AWAY_SECONDS, Claim, Claimer
+from labkeeper_devices.agent.connection import Connection
+from labkeeper_devices.agent.control import ControlServer
+from labkeeper_devices.agent.desk import Desk
+from labkeeper_devices.agent.host import UnitDirectory, write_durably
+from labkeeper_devices.agent.journal import Conclusion, Journal
+from labkeeper_devices.agent.prefect_link import PrefectAway, PrefectLink, PrefectRefused, open_link
+from labkeeper_devices.agent.stopper import EmergencyStop
+from labkeeper_devices.agent.unit import Situation
+from labkeeper_devices.drivers.base import Driver, Health, Interrupt
+
+log = logging.getLogger(__name__)
+
+POLL_WITH_EVENTS_SECONDS = 10.0
+POLL_WITHOUT_EVENTS_SECONDS = 1.0
+HEARTBEAT_SECONDS = 10.0
+EVENTS_RETRY_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """What an agent is told about its unit. `pool` is the work pool's name in Prefect."""
+
+    unit: str
+    pool: str
+    queues: tuple[str, ...] = ()
+    drain_seconds: float = 60.0
+
+
+class Agent:
+    """The agent of one unit."""
+
+    def __init__(
+        self,
+        device: LabDevice,
+        settings: AgentSettings,
+        driver: Driver,
+        directory: UnitDirectory,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._device = device
+        self._settings = settings
+        self._driver = driver
+        self._directory = directory
+        self._clock = clock
+        self._interrupt = Interrupt()
+        self._journal = Journal(directory.journal, settings.unit, clock)
+        self._stop = EmergencyStop(directory.latch, driver, self._interrupt, clock, self._changed_elsewhere)
+        self._connection = Connection(driver, lambda: self.situation, self._publish)
+        self._carrier = Carrier(
+            driver,
+            self._journal,
+            self._interrupt,
+            refusals=self._refusals,
+            clock=clock,
+            simulated=_simulation_note(device),
+        )
+        self._desk = Desk(device, settings.unit, self._journal, self._stop, self.snapshot, self._acted)
+        self._link: PrefectLink | None = None
+        self._claimer: Claimer | None = None
+        self._background: set[asyncio.Task[None]] = set()
+        self._woken_for_cancel = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._events_up = False
+        self._draining = False
+        self._busy_with: str | None = None
+        self._journal_lost = False
+        self._journal_known = False
+        self._adopt_journal = False
+        self._published: tuple[str, str] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def situation(self) -> Situation:
+        """What the unit is doing and why, now."""
+        return Situation(
+            connected=self._driver.is_open or self._connection.released,
+            unknown=tuple(command.described() for command in self._journal.open_commands())
+            if self._busy_with is None
+            else (),
+            journal_lost=self._journal_lost,
+            stopped=self._stop.engaged,
+            fault=self._connection.fault,
+            busy_with=self._busy_with,
+            draining=self._draining,
+        )
+
+    async def run(self) -> None:
+        """Serve the unit until SIGTERM or SIGINT, then drain."""
+        self._loop = asyncio.get_running_loop()
+        control = ControlServer(self._directory.socket, self._desk.handle)
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, stopping.set)
+        self._publish()
+        loops = [
+            asyncio.create_task(self._connection.keep(), name="connection"),
+            asyncio.create_task(self._serve(), name="serve"),
+        ]
+        waiting = asyncio.create_task(stopping.wait(), name="stop")
+        try:
+            await asyncio.wait([*loops, waiting], return_when=asyncio.FIRST_COMPLETED)
+            await self._drain()
+        finally:
+            for task in (*loops, waiting):
+                task.cancel()
+            results = await asyncio.gather(*loops, waiting, return_exceptions=True)
+            control.close()
+            await self._connection.close()
+            self._journal.close()
+            self._write_status("Offline", "the agent was shut down")
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    def snapshot(self) -> dict[str, Any]:
+        """What is the case, for `labkeeper device status`."""
+        situation, identity = self.situation, self._connection.identity
+        return {
+            "unit": self._settings.unit,
+            "device": self._device.metadata.key,
+            "state": situation.state.value,
+            "reason": situation.reason,
+            "run": self._busy_with,
+            "pool": self._settings.pool,
+            "connection": asdict(identity) if identity else None,
+            "health": self._connection.health.readings if self._connection.health else None,
+            "warnings": list(self._connection.health.warnings) if self._connection.health else [],
+            "journal": str(self._directory.journal),
+            "pid": os.getpid(),
+        }
+
+    # Prefect.
+
+    async def _serve(self) -> None:
+        async with open_link(self._settings.pool, self._settings.queues) as link:
+            self._link = link
+            self._claimer = Claimer(link, self._journal, self._settings.unit)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._claim_runs(), name="claims")
+                tasks.create_task(self._follow_events(link), name="events")
+                tasks.create_task(self._beat(link), name="heartbeat")
+
+    async def _claim_runs(self) -> None:
+        """Claim and carry out runs for as long as the agent lives."""
+        while True:
+            self._wake.clear()
+            try:
+                if await self._claim_once():
+                    continue
+            except PrefectAway as error:
+                log.info("%s; trying again", error)
+                await asyncio.sleep(AWAY_SECONDS)
+                continue
+            except PrefectRefused as error:
+                log.warning("%s", error)
+            pause = POLL_WITH_EVENTS_SECONDS if self._events_up else POLL_WITHOUT_EVENTS_SECONDS
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _claim_once(self) -> bool:
+        """Do the next thing there is to do; False if there is nothing."""
+        link, claimer = self._link, self._claimer
+        if link is None or claimer is None:
+            return False
+        if not self._journal_known:
+            await self._settle_with_the_past(link)
+        await claimer.report_all()
+        if not self.situation.may_claim:
+            return False
+        due = await link.due_runs(1)
+        if not due:
+            return False
+        claim = await claimer.claim(due[0])
+        if claim is not None:
+            await self._carry_out(claim)
+        return True
+
+    async def _settle_with_the_past(self, link: PrefectLink) -> None:
+        """Compare our journal with the one that Prefect knows of, and end what an earlier agent left behind."""
+        name = journal_variable(self._settings.unit)
+        known = await link.variable(name)
+        if known is None or self._adopt_journal:
+            await link.set_variable(name, self._journal.journal_id)
+            self._adopt_journal = False
+        elif known != self._journal.journal_id:
+            self._journal_lost = True
+            await self._end_what_the_lost_journal_knew(link)
+        for run in self._journal.unreported():
+            state = await link.state_of(run.run_id)
+            decision = recovery.decide(
+                run,
+                self._journal.commands_of(run.run_id),
+                state_type=state.type if state else None,
+                transition_ids=state.transition_ids if state else frozenset(),
+            )
+            if isinstance(decision, recovery.Forget):
+                self._journal.unclaim(run.run_id)
+            else:
+                log.warning("run %s of an earlier agent: %s", run.name, decision.conclusion.message)
+                self._journal.conclude(run.run_id, decision.conclusion)
+        self._journal_known = True
+        self._publish()
+
+    async def _end_what_the_lost_journal_knew(self, link: PrefectLink) -> None:
+        for run in await link.runs_of_unit(self._settings.unit):
+            text = (
+                f"the journal of unit {self._settings.unit} is gone, and nobody knows what this run did. The unit is "
+                "Held until a person looks and says so: labkeeper device acknowledge"
+            )
+            await link.conclude(run.id, Conclusion("CRASHED", "Crashed", text))
+
+    async def _carry_out(self, claim: Claim) -> None:
+        claimer = self._claimer
+        if claimer is None:
+            return
+        self._busy_with = claim.run.name
+        self._publish()
+        if self._is_emergency(claim.work.operation):
+            conclusion = await self._emergency(claim)
+            await self._finish(claim, Carried(conclusion))
+            return
+        errand = Errand(
+            run_id=claim.run.id,
+            operation=claim.work.operation,
+            parameters=claim.run.parameters,
+            retries=claim.work.retries,
+            retry_delay_seconds=claim.work.retry_delay_seconds,
+            timeout_seconds=claim.work.timeout_seconds,
+        )
+        woken = self._woken_for_cancel = asyncio.Event()
+        helpers = [
+            asyncio.create_task(claimer.watch(claim.run.id, lambda: self._interrupt.set("cancel"), woken), name="watch")
+        ]
+        if claim.lease_id is not None:
+            helpers.append(asyncio.create_task(claimer.keep_lease(claim.lease_id), name="lease"))
+        try:
+            carried = await self._connection.in_thread(lambda: self._carrier.carry_out(errand))
+        finally:
+            for task in helpers:
+                task.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+        await self._finish(claim, carried)
+
+    async def _finish(self, claim: Claim, carried: Carried) -> None:
+        if self._claimer is None:
+            return
+        await self._claimer.conclude(claim.run.id, carried.conclusion)
+        self._busy_with = None
+        if carried.fault is not None:
+            self._connection.failed(carried.fault)
+        self._connection.look()
+        self._publish()
+        await self._tell_more(claim, carried)
+
+    async def _tell_more(self, claim: Claim, carried: Carried) -> None:
+        """Log lines for the Prefect UI. What counts was said by the state; these may be lost with the server."""
+        if self._link is None or not carried.lines:
+            return
+        try:
+            await self._link.log_lines(claim.run.id, carried.lines)
+        except (PrefectAway, PrefectRefused) as error:
+            log.info("the run's log lines were not delivered: %s", error)
+
+    async def _follow_events(self, link: PrefectLink) -> None:
+        while True:
+            try:
+                async for event, run_id in link.events():
+                    self._events_up = True
+                    self._noticed(event, run_id)
+            except PrefectRefused as error:
+                log.info("%s", error)
+            except Exception as error:  # noqa: BLE001 - Prefect's subscriber raises bare Exception; polling goes on
+                log.info("Prefect's event stream is away (%s); polling goes on", error)
+            self._events_up = False
+            self._wake.set()
+            await asyncio.sleep(EVENTS_RETRY_SECONDS)
+
+    def _noticed(self, event: str, run_id: str) -> None:
+        self._wake.set()
+        if event.endswith(".Cancelling") and self._busy_with is not None:
+            self._woken_for_cancel.set()
+        if event.endswith(".Scheduled") and run_id and not self.situation.may_claim:
+            task = asyncio.get_running_loop().create_task(self._look_for_emergency(run_id), name="emergency")
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def _beat(self, link: PrefectLink) -> None:
+        while True:
+            try:
+                await link.heartbeat(self._settings.unit, HEARTBEAT_SECONDS)
+            except PrefectRefused as error:
+                log.warning("work pool %r: %s; apply its LabPool", self._settings.pool, error)
+            except PrefectAway as error:
+                log.debug("no heartbeat: %s", error)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    # Emergency stop as an operation: never queued behind other work.
+
+    def _is_emergency(self, operation: str) -> bool:
+        spec = self._driver.operations.get(operation)
+        return spec is not None and spec.emergency
+
+    async def _look_for_emergency(self, run_id: str) -> None:
+        """Whether a run that came in while the unit is busy or held asks for the emergency stop; if so, do it."""
+        link, claimer = self._link, self._claimer
+        if link is None or claimer is None:
+            return
+        try:
+            run = await link.run(run_id)
+            if run is None or run.deployment_id is None:
+                return
+            operation = await claimer.operation_of(run.deployment_id)
+            if operation is None or not self._is_emergency(operation):
+                return
+            self._engage(f"run {run.name}")
+            claim = await claimer.claim(run)
+            if claim is not None:
+                await claimer.conclude(claim.run.id, await self._emergency(claim))
+        except (PrefectAway, PrefectRefused) as error:
+            log.warning("an incoming run could not be looked at: %s", error)
+
+    async def _emergency(self, claim: Claim) -> Conclusion:
+        trouble = await asyncio.to_thread(self._engage, f"run {claim.run.name}")
+        if trouble is not None:
+            text = f"the stop is latched, but the hardware could not be reached: {trouble}"
+            return Conclusion("FAILED", "Failed", text)
+        note = _simulation_note(self._device)
+        result = {"stopped": True, **({"simulated": True} if note else {})}
+        return Conclusion("COMPLETED", "Completed", f"energy off, stop latched {note}".strip(), result)
+
+    def _engage(self, requester: str) -> str | None:
+        if self._stop.engaged is not None:
+            return None
+        return self._stop.engage(requester, "operation emergency_stop")
+
+    # Small helpers.
+
+    async def _drain(self) -> None:
+        """Let the command under way come to its end, or stop it; begin nothing new."""
+        self._draining = True
+        log.info("draining")
+        deadline = asyncio.get_running_loop().time() + self._settings.drain_seconds
+        interrupted = False
+        while self._busy_with is not None:
+            await asyncio.sleep(0.02)
+            if not interrupted and asyncio.get_running_loop().time() >= deadline:
+                self._interrupt.set("drain")
+                interrupted = True
+
+    def _refusals(self, health: Health | None) -> list[str]:
+        held = self.situation.with_(busy_with=None)
+        blocked = held.reason if not held.may_energize else None
+        stats = os.statvfs(self._directory.path)
+        skew = self._link.clock_skew if self._link else None
+        return guard.refusals(health, free_bytes=stats.f_bavail * stats.f_frsize, clock_skew=skew, held=blocked)
+
+    def _acted(self) -> None:
+        """A person said how things really are; called from a control thread."""
+        if self._journal_lost:
+            self._journal_lost, self._adopt_journal, self._journal_known = False, True, False
+        self._changed_elsewhere()
+
+    def _changed_elsewhere(self) -> None:
+        """Something changed in another thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._changed_here)
+
+    def _changed_here(self) -> None:
+        self._connection.look()
+        self._wake.set()
+        self._publish()
+
+    def _publish(self) -> None:
+        """Write the status file, on transitions only."""
+        situation = self.situation
+        now = (situation.state.value, situation.reason)
+        if now != self._published:
+            self._published = now
+            log.info("%s: %s", *now)
+            self._write_status(*now)
+            self._wake.set()
+
+    def _write_status(self, state: str, reason: str) -> None:
+        content = {"unit": self._settings.unit, "state": state, "reason": reason, "at": self._clock().isoformat()}
+        write_durably(self._directory.status, {**content, "pid": os.getpid(), "run": self._busy_with})
+
+
+def journal_variable(unit: str) -> str:
+    """Name of the Prefect variable that remembers which journal the unit has."""
+    return "labkeeper_journal_" + "".join(c if c.isalnum() else "_" for c in unit.lower())
+
+
+def _simulation_note(device: LabDevice) -> str:
+    simulate = device.spec.simulate
+    return f"[simulated, time factor {simulate.time_factor:g}]" if simulate is not None else ""

@@ -1,0 +1,161 @@
+"""Takes runs from Prefect, one at a time, has them carried out and says how they ended.
+
+The order of writes is the point: a claim is journaled before it is proposed, an end before it is reported. Whether a
+proposal whose answer was lost took effect is looked up, never guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from labkeeper_devices.agent.journal import Conclusion, Journal
+from labkeeper_devices.agent.prefect_link import DueRun, PrefectAway, PrefectLink, PrefectRefused, Proposal, Work
+
+log = logging.getLogger(__name__)
+
+AWAY_SECONDS = 1.0
+REFUSED_SECONDS = 0.1
+WATCH_SECONDS = 2.0
+LEASE_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that is ours and has begun in Prefect's eyes; nothing has moved yet."""
+
+    run: DueRun
+    work: Work
+    lease_id: str | None
+
+
+class Claimer:
+    """Claims runs and reports their ends."""
+
+    def __init__(self, link: PrefectLink, journal: Journal, unit: str) -> None:
+        self._link = link
+        self._journal = journal
+        self._unit = unit
+        self._works: dict[str, Work] = {}
+
+    async def claim(self, run: DueRun) -> Claim | None:
+        """Claim that run and have it begin. None if another took it, or if it ended before anything moved."""
+        transition = str(uuid.uuid4())
+        self._journal.claim(run.id, run.name, "", transition)
+        wanted = asyncio.create_task(self._work(run))
+        try:
+            pending = await self._settled(run.id, transition, self._link.propose_pending)
+            if not pending.accepted:
+                log.info("run %s was not ours to take: %s", run.name, pending.reason)
+                self._journal.unclaim(run.id)
+                await asyncio.sleep(REFUSED_SECONDS)
+                return None
+            return await self._begin(run, await wanted, pending)
+        except PrefectRefused as error:
+            await self.conclude(run.id, Conclusion("FAILED", "Failed", f"{error}; nothing moved"))
+            return None
+        finally:
+            wanted.cancel()
+
+    async def _begin(self, run: DueRun, work: Work, pending: Proposal) -> Claim | None:
+        transition = str(uuid.uuid4())
+        self._journal.operation(run.id, work.operation)
+        running = await self._settled(run.id, transition, self._link.propose_running)
+        if running.accepted:
+            return Claim(run, work, running.lease_id or pending.lease_id)
+        text = f"ended before anything moved: {running.reason}"
+        await self.conclude(run.id, Conclusion("CANCELLED", "Cancelled", text))
+        return None
+
+    async def conclude(self, run_id: str, conclusion: Conclusion) -> None:
+        """Journal how a run ended and tell Prefect; while Prefect is away it is told later, by `report_all`."""
+        self._journal.conclude(run_id, conclusion)
+        try:
+            await self._report(run_id, conclusion)
+        except PrefectAway as error:
+            log.warning("run %s ended %s; Prefect will be told when it is back (%s)", run_id, conclusion.name, error)
+
+    async def report_all(self) -> None:
+        """Tell Prefect all ends that it has not heard of. Raises `PrefectAway`."""
+        for run in self._journal.unreported():
+            if run.conclusion is not None:
+                await self._report(run.run_id, run.conclusion)
+
+    async def operation_of(self, deployment_id: str) -> str | None:
+        """The operation that a deployment asks for; None if it asks for none of a device agent."""
+        try:
+            return (await self._work_of(deployment_id)).operation
+        except PrefectRefused:
+            return None
+
+    async def watch(self, run_id: str, cancelled: Callable[[], None], woken: asyncio.Event) -> None:
+        """Call `cancelled` once somebody asks for the run to be cancelled. Runs until it is cancelled itself."""
+        while True:
+            try:
+                if await self._link.state_type(run_id) in ("CANCELLING", "CANCELLED"):
+                    cancelled()
+                    return
+            except (PrefectAway, PrefectRefused) as error:
+                log.debug("cannot look at run %s now: %s", run_id, error)
+            woken.clear()
+            try:
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await woken.wait()
+            except TimeoutError:
+                continue
+
+    async def keep_lease(self, lease_id: str) -> None:
+        """Keep the deployment's concurrency slot while the run is under way. Runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            try:
+                await self._link.renew_lease(lease_id, LEASE_SECONDS)
+            except (PrefectAway, PrefectRefused) as error:
+                log.warning("the concurrency slot of the run could not be renewed: %s", error)
+
+    async def _report(self, run_id: str, conclusion: Conclusion) -> None:
+        await self._link.conclude(run_id, conclusion)
+        self._journal.reported(run_id)
+
+    async def _settled(
+        self, run_id: str, transition: str, propose: Callable[[str, str, str], Awaitable[Proposal]]
+    ) -> Proposal:
+        """Propose a state; where the answer is lost, look whether it took effect, for as long as that takes."""
+        while True:
+            try:
+                return await propose(run_id, transition, self._unit)
+            except PrefectAway as error:
+                log.warning("no answer to a proposal for run %s: %s", run_id, error)
+            settled = await self._look_up(run_id, transition)
+            if settled is not None:
+                return settled
+
+    async def _look_up(self, run_id: str, transition: str) -> Proposal | None:
+        """What became of a proposal; None if it never arrived and may be made again."""
+        while True:
+            await asyncio.sleep(AWAY_SECONDS)
+            try:
+                state = await self._link.state_of(run_id)
+            except PrefectAway:
+                continue
+            if state is None:
+                return Proposal(False, "", "the run is gone")
+            if transition in state.transition_ids and state.type in ("PENDING", "RUNNING"):
+                return Proposal(True, state.type, "accepted")
+            if state.type in ("SCHEDULED", "PENDING"):
+                return None
+            return Proposal(False, state.type, f"the run is {state.type.lower()}")
+
+    async def _work(self, run: DueRun) -> Work:
+        if run.deployment_id is None:
+            raise PrefectRefused(422, "the run belongs to no deployment, so nothing says which operation is wanted")
+        self._works.pop(run.deployment_id, None)
+        return await self._work_of(run.deployment_id)
+
+    async def _work_of(self, deployment_id: str) -> Work:
+        if deployment_id not in self._works:
+            self._works[deployment_id] = await self._link.work(deployment_id)
+        return self._works[deployment_id]

@@ -1,0 +1,96 @@
+"""The agent's control socket on its host: status, emergency stop, and what a person does about the unit.
+
+A Unix socket in the unit's directory, one JSON line each way. Served by threads of its own, so that a stop gets through
+whatever the agent is doing. Only the owner of the directory can reach it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import socketserver
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from labkeeper_api.errors import LabkeeperError
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[dict[str, Any]], dict[str, Any]]
+
+MAX_LINE = 65536
+
+
+class NoAgent(LabkeeperError):
+    """No agent answers on the unit's control socket."""
+
+
+class ControlServer:
+    """Serves the control socket until closed."""
+
+    def __init__(self, path: Path, handle: Handler) -> None:
+        self._path = path
+
+        class Request(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                line = self.rfile.readline(MAX_LINE)
+                if line:
+                    self.wfile.write(json.dumps(_answer(handle, line)).encode() + b"\n")
+
+        path.unlink(missing_ok=True)
+        # A path longer than the kernel's 108 bytes would be refused: bind by the open directory's short name.
+        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            self._server = socketserver.ThreadingUnixStreamServer(f"/proc/self/fd/{directory}/{path.name}", Request)
+        finally:
+            os.close(directory)
+        path.chmod(0o600)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving and remove the socket."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        self._path.unlink(missing_ok=True)
+
+
+def call(path: Path, request: dict[str, Any], *, timeout: float = 10.0) -> dict[str, Any]:
+    """Ask the agent behind a control socket. Raises `NoAgent`, or `LabkeeperError` with the agent's refusal."""
+    try:
+        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(timeout)
+                connection.connect(f"/proc/self/fd/{directory}/{path.name}")
+                connection.sendall(json.dumps(request).encode() + b"\n")
+                line = connection.makefile("rb").readline()
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise NoAgent(f"no agent answers on {path}: {error}") from error
+    if not line:
+        raise NoAgent(f"the agent on {path} closed the connection without an answer")
+    answer: dict[str, Any] = json.loads(line)
+    if "error" in answer:
+        raise LabkeeperError(answer["error"])
+    return answer
+
+
+def _answer(handle: Handler, line: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+        if not isinstance(request, dict):
+            return {"error": "a request is a JSON object"}
+        return handle(request)
+    except (LabkeeperError, ValueError) as error:
+        return {"error": str(error)}
+    except Exception as error:
+        log.exception("control request failed")
+        return {"error": f"{type(error).__name__}: {error}"}

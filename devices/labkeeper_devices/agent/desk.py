@@ -1,0 +1,98 @@
+"""What a person can ask of a running agent over the control socket. Runs in control threads; decides nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import ValidationError
+
+from labkeeper_api.errors import LabkeeperError
+from labkeeper_api.kinds import LabAction, LabDevice
+from labkeeper_api.kinds.labaction import Action, Outcome
+from labkeeper_devices.agent.journal import Journal
+from labkeeper_devices.agent.stopper import EmergencyStop
+
+
+class Refused(LabkeeperError):
+    """What was asked makes no sense for this unit now."""
+
+
+class Desk:
+    """Answers control requests: `status`, `history`, `estop` and `act` (a LabAction)."""
+
+    def __init__(
+        self,
+        device: LabDevice,
+        unit: str,
+        journal: Journal,
+        stop: EmergencyStop,
+        snapshot: Callable[[], dict[str, Any]],
+        acted: Callable[[], None],
+    ) -> None:
+        """`acted` is called after a person changed something."""
+        self._device = device
+        self._unit = unit
+        self._journal = journal
+        self._stop = stop
+        self._snapshot = snapshot
+        self._acted = acted
+
+    def handle(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request. Raises `Refused`."""
+        match request.get("do"):
+            case "status":
+                return self._snapshot()
+            case "history":
+                return history(self._journal, int(request.get("limit", 50)))
+            case "estop":
+                return self._estop(str(request.get("requester", "unknown")), str(request.get("reason", "")))
+            case "act":
+                return self._act(request.get("action"))
+        raise Refused(f"unknown request {request.get('do')!r}: it is one of status, history, estop, act")
+
+    def _estop(self, requester: str, reason: str) -> dict[str, Any]:
+        trouble = self._stop.engage(requester, reason or "no reason given")
+        self._journal.record("EmergencyStop", requester, reason, {"trouble": trouble})
+        return {"stopped": True, "trouble": trouble}
+
+    def _act(self, raw: Any) -> dict[str, Any]:
+        try:
+            action = LabAction.model_validate(raw)
+        except ValidationError as error:
+            raise Refused(f"not a LabAction: {error}") from error
+        spec = action.spec
+        if spec.device != self._device.metadata.name or spec.unit not in (None, self._unit):
+            raise Refused(f"the action is for {spec.unit or spec.device}, this is {self._unit}")
+        if spec.action is Action.RELEASE:
+            return self._release(spec.requester, spec.reason)
+        return self._acknowledge(spec.requester, spec.reason, completed=spec.outcome is Outcome.COMPLETED)
+
+    def _release(self, requester: str, reason: str) -> dict[str, Any]:
+        why = self._stop.engaged
+        if why is None:
+            raise Refused(f"unit {self._unit} is not stopped")
+        self._journal.record("Release", requester, reason, {"was": why})
+        self._stop.release()
+        return {"released": why}
+
+    def _acknowledge(self, requester: str, reason: str, *, completed: bool) -> dict[str, Any]:
+        if self._snapshot()["state"] == "Idle":
+            raise Refused(f"unit {self._unit} holds nothing that could be acknowledged")
+        if self._snapshot()["run"] is not None:
+            raise Refused(f"unit {self._unit} is carrying out a run; acknowledge when it has ended")
+        commands = self._journal.acknowledge(requester, reason, completed=completed)
+        self._acted()
+        return {"acknowledged": [command.described() for command in commands]}
+
+
+def history(journal: Journal, limit: int) -> dict[str, Any]:
+    """The latest commands and actions, newest first."""
+    return {
+        "commands": [
+            {**asdict(command), "key": str(command.key), "described": command.described()}
+            for command in journal.last_commands(limit)
+        ],
+        "actions": [asdict(action) for action in journal.actions(limit)],
+    }

@@ -1,0 +1,103 @@
+"""The emergency stop of a unit: energy off first, bookkeeping second, latched until a person releases it.
+
+It waits for nothing: not for the queue, the journal, Prefect or the run under way. Engaged by the control socket, by
+SIGUSR1 or by an operation; from any thread. The latch is a file, so that a restarted agent is still stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from labkeeper_api.errors import LabkeeperError
+from labkeeper_devices.agent.host import read_json, write_durably
+from labkeeper_devices.drivers.base import Driver, Interrupt
+
+log = logging.getLogger(__name__)
+
+STOP_SIGNAL = signal.SIGUSR1
+
+
+class EmergencyStop:
+    """Latched stop of one unit."""
+
+    def __init__(
+        self,
+        latch: Path,
+        driver: Driver,
+        interrupt: Interrupt,
+        clock: Callable[[], datetime],
+        changed: Callable[[], None],
+    ) -> None:
+        """`changed` is called, from the stopping thread, after each change."""
+        self._latch = latch
+        self._driver = driver
+        self._interrupt = interrupt
+        self._clock = clock
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._why = describe(latch)
+
+    @property
+    def engaged(self) -> str | None:
+        """Who engaged the stop and why; None while it is not engaged."""
+        return self._why
+
+    def engage(self, requester: str, reason: str) -> str | None:
+        """Take the energy out at once; what went wrong with that, or None.
+
+        The latch is set whatever happens: a stop that did not reach the hardware must not look like none.
+        """
+        self._interrupt.set("emergency-stop")
+        trouble: str | None = None
+        try:
+            self._driver.emergency_stop()
+        except LabkeeperError as error:
+            trouble = str(error)
+        with self._lock:
+            self._why = f"{requester}: {reason}"
+            content = {"requester": requester, "reason": reason, "at": self._clock().isoformat(), "trouble": trouble}
+            write_durably(self._latch, content)
+        if trouble:
+            log.error("emergency stop by %s: the hardware could not be reached: %s", requester, trouble)
+        else:
+            log.warning("emergency stop by %s: %s", requester, reason)
+        self._changed()
+        return trouble
+
+    def release(self) -> None:
+        """A person ended the stop. Nothing moves or is energized by this."""
+        with self._lock:
+            self._driver.release_stop()
+            self._latch.unlink(missing_ok=True)
+            self._why = None
+        self._changed()
+
+    def watch_signal(self) -> threading.Thread:
+        """Engage on SIGUSR1 from a thread that does nothing else; the signal must be blocked in all other threads."""
+
+        def wait() -> None:
+            while True:
+                signal.sigwait({STOP_SIGNAL})
+                self.engage("signal", f"{STOP_SIGNAL.name} was sent to the agent")
+
+        thread = threading.Thread(target=wait, name="stop-signal", daemon=True)
+        thread.start()
+        return thread
+
+
+def block_stop_signal() -> None:
+    """Let only `watch_signal` see the stop signal. Call it before any thread is started."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {STOP_SIGNAL})
+
+
+def describe(latch: Path) -> str | None:
+    """Who engaged the stop and why, from the latch file; None if it is not engaged."""
+    content = read_json(latch)
+    if content is None:
+        return None
+    return f"{content.get('requester', 'unknown')}: {content.get('reason', '')}"
