@@ -1,0 +1,1 @@
+"""Tests of Labkeeper, and what they run on."""

@@ -1,0 +1,1 @@
+"""Real Kubernetes for tests, built from Go modules: needs Go, not Docker."""

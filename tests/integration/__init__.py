@@ -1,0 +1,1 @@
+"""Tests against the real Prefect server, the real API server and real databases."""
