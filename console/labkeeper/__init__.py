@@ -1,0 +1,1 @@
+"""The console room: what people touch. The `labkeeper` command and the embedded local lab behind it."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, Setting, temporary_settings
 
 from labkeeper_api.conditions import Reason
 from labkeeper_api.errors import LabkeeperError, Stalled, Waiting
@@ -85,12 +85,13 @@ class PrefectSession:
 
 
 @asynccontextmanager
-async def open_session(*, writers: int = 1) -> AsyncIterator[PrefectSession]:
-    """A session with the server that Prefect's settings name (PREFECT_API_URL and PREFECT_API_AUTH_STRING).
+async def open_session(*, writers: int = 1, api_url: str | None = None) -> AsyncIterator[PrefectSession]:
+    """A session with that server, else the one that Prefect's settings name (PREFECT_API_URL).
 
     Does not fail when the server is away: the requests will.
     """
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+    given: dict[Setting, Any] = {PREFECT_API_URL: api_url} if api_url else {}
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0, **given}):
         async with get_client() as client:
             yield PrefectSession(client, writers=writers)
 

@@ -1,0 +1,120 @@
+"""The embedded lab's devices: one agent per LabDevice, and below it, where the spec asks for one, a simulator.
+
+Agents are processes of their own, as on a lab node, so that killing one leaves the hardware, here the simulator, alone.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkeeper.embedded.children import Child
+from labkeeper_api.kinds import LabDevice
+from labkeeper_api.wire import unit_name
+from labkeeper_devices.agent.host import UnitDirectory
+from labkeeper_devices.drivers.registry import simulator_command
+
+
+@dataclass
+class Unit:
+    """One running unit and what it was started from."""
+
+    device: LabDevice
+    pool: str
+    directory: UnitDirectory
+    agent: Child
+    simulator: Child | None
+
+
+class Units:
+    """The units of one embedded lab."""
+
+    def __init__(self, home: Path, api_url: str) -> None:
+        self._home = home
+        self._api_url = api_url
+        self._units: dict[str, Unit] = {}
+
+    def all(self) -> list[Unit]:
+        """All units that were started."""
+        return list(self._units.values())
+
+    async def keep(self, wanted: Mapping[str, tuple[LabDevice, str, Path]]) -> list[str]:
+        """Start, restart and stop units until they are as wanted: device key to device, pool and folder.
+
+        What happened, in words. Raises `ChildFailed`.
+        """
+        told = []
+        for key in [key for key in self._units if key not in wanted]:
+            await self._stop(self._units.pop(key))
+            told.append(f"device {key} stopped")
+        for key, (device, pool, folder) in wanted.items():
+            unit = self._units.get(key)
+            if unit is not None and unit.agent.running and (unit.device.spec, unit.pool) == (device.spec, pool):
+                continue
+            if unit is not None:
+                await self._stop(unit)
+            self._units[key] = await self._start(device, pool, folder)
+            note = f", simulated at time factor {device.spec.simulate.time_factor:g}" if device.spec.simulate else ""
+            told.append(f"device {key} started{note}")
+        return told
+
+    def check(self) -> None:
+        """Raise `ChildFailed` if a part of a unit has ended by itself."""
+        for unit in self._units.values():
+            for child in (unit.simulator, unit.agent):
+                if child is not None:
+                    child.check()
+
+    async def stop(self) -> None:
+        """Stop all units: agents first, so that they can drain."""
+        for unit in self._units.values():
+            await self._stop(unit)
+        self._units.clear()
+
+    async def _start(self, device: LabDevice, pool: str, folder: Path) -> Unit:
+        name = unit_name(device.metadata.namespace, device.metadata.name, platform.node())
+        directory = UnitDirectory.of(self._home, name)
+        directory.prepare()
+        manifest = directory.path / "device.json"
+        manifest.write_text(device.model_dump_json(by_alias=True, exclude={"status"}, exclude_none=True), "utf-8")
+        simulator = await self._start_simulator(device, directory) if device.spec.simulate else None
+        agent = Child(
+            f"the agent of {name}",
+            [
+                *(sys.executable, "-m", "labkeeper", "agent", "run", str(manifest)),
+                *("--pool", pool, "--folder", str(folder), "--home", str(self._home)),
+            ],
+            log=self._home / "logs" / f"agent-{name}.log",
+            env={"PREFECT_API_URL": self._api_url, "PREFECT_HOME": str(self._home / "prefect")},
+            cwd=directory.path,
+        )
+        await agent.start()
+        return Unit(device, pool, directory, agent, simulator)
+
+    async def _start_simulator(self, device: LabDevice, directory: UnitDirectory) -> Child:
+        simulator = Child(
+            f"the simulator of {directory.unit}",
+            simulator_command(device.spec, directory.simulator),
+            log=self._home / "logs" / f"simulator-{directory.unit}.log",
+            env={},
+        )
+        await simulator.start()
+        return simulator
+
+    async def _stop(self, unit: Unit) -> None:
+        await unit.agent.stop(grace=90.0)
+        if unit.simulator is not None:
+            await unit.simulator.stop()
+
+
+def described(unit: Unit) -> str:
+    """What the unit's agent said last, for a person."""
+    path = unit.directory.status
+    if not path.exists():
+        return f"{unit.directory.unit}: starting"
+    status = json.loads(path.read_text(encoding="utf-8"))
+    return f"{unit.directory.unit}: {status['state']}, {status['reason']}"

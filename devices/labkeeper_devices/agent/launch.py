@@ -1,0 +1,52 @@
+"""Starts the agent of one unit in this process, from its LabDevice.
+
+The unit's simulator, where the LabDevice asks for one, is another process that must be there already: whoever starts
+the agent starts it, so that it outlives the agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from labkeeper_api.errors import DeviceUnreachable
+from labkeeper_api.kinds import LabDevice
+from labkeeper_devices.agent.agent import Agent, AgentSettings
+from labkeeper_devices.agent.host import UnitDirectory
+from labkeeper_devices.agent.stopper import block_stop_signal
+from labkeeper_devices.drivers.base import Driver
+from labkeeper_devices.drivers.registry import kind_of
+
+SIMULATOR_SECONDS = 30.0
+
+
+def run_agent(device: LabDevice, settings: AgentSettings, directory: UnitDirectory, folder: Path) -> None:
+    """Run the agent until it is told to end. `folder` is what paths in the LabDevice are relative to.
+
+    Raises `AlreadyRunning`, `InvalidInput`, or `DeviceUnreachable` when a simulator is asked for and not there.
+    """
+    block_stop_signal()
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    with directory.locked():
+        port = _simulator_port(directory) if device.spec.simulate is not None else None
+        driver = kind_of(device.spec).build(device.spec, folder, port)
+        asyncio.run(_serve(device, settings, directory, driver))
+
+
+async def _serve(device: LabDevice, settings: AgentSettings, directory: UnitDirectory, driver: Driver) -> None:
+    await Agent(device, settings, driver, directory, lambda: datetime.now(UTC)).run()
+
+
+def _simulator_port(directory: UnitDirectory) -> Path:
+    port = directory.simulator / "port"
+    deadline = time.monotonic() + SIMULATOR_SECONDS
+    while not port.exists():
+        if time.monotonic() >= deadline:
+            raise DeviceUnreachable(
+                f"the LabDevice asks for a simulator, but none came up at {port} within {SIMULATOR_SECONDS:.0f} s"
+            )
+        time.sleep(0.05)
+    return port
