@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -24,7 +25,8 @@ from labkeeper_api.suggestions import did_you_mean
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
 
-Path = tuple[str | int, ...]
+NodePath = tuple[str | int, ...]
+"""Where something stands in a document: keys and indices."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,12 @@ class Manifest:
 
     object: LabObject
     source: str
-    lines: Mapping[Path, int]
+    lines: Mapping[NodePath, int]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file, which paths in the object are relative to."""
+        return Path(self.source).absolute().parent
 
     def line_of(self, *path: str | int) -> int | None:
         """Line of the part at `path`, or of the nearest part around it that is there."""
@@ -86,7 +93,7 @@ def format_path(path: Sequence[str | int]) -> str:
 
 
 def validation_problems(
-    error: ValidationError, source: str = "", lines: Mapping[Path, int] | None = None, model: Any = None
+    error: ValidationError, source: str = "", lines: Mapping[NodePath, int] | None = None, model: Any = None
 ) -> list[Problem]:
     """Pydantic's findings as problems with path, line and, for unknown fields, what was probably meant."""
     problems = []
@@ -134,7 +141,7 @@ def _syntax_problem(error: Exception, source: str) -> Problem:
 
 
 def _document(node: Node, source: str, parsed: Parsed) -> None:
-    lines: dict[Path, int] = {}
+    lines: dict[NodePath, int] = {}
     problems = list(_walk(node, (), lines, source))
     if problems:
         parsed.problems.extend(problems)
@@ -178,7 +185,7 @@ def _list_items(node: MappingNode) -> list[Node]:
     return []
 
 
-def _walk(node: Node, path: Path, lines: dict[Path, int], source: str) -> Iterator[Problem]:
+def _walk(node: Node, path: NodePath, lines: dict[NodePath, int], source: str) -> Iterator[Problem]:
     """Note the line of every part; refuse what YAML allows and an API object cannot hold."""
     line = node.start_mark.line + 1
     lines.setdefault(path, line)
@@ -195,7 +202,7 @@ def _walk(node: Node, path: Path, lines: dict[Path, int], source: str) -> Iterat
         yield Problem(format_path(path), "binary data has no place here", "", line, source)
 
 
-def _walk_mapping(node: MappingNode, path: Path, lines: dict[Path, int], source: str) -> Iterator[Problem]:
+def _walk_mapping(node: MappingNode, path: NodePath, lines: dict[NodePath, int], source: str) -> Iterator[Problem]:
     seen: set[str] = set()
     for key, child in node.value:
         line = key.start_mark.line + 1
@@ -217,7 +224,7 @@ def _number(text: str) -> float:
         return math.nan if "nan" in text.lower() else 0.0
 
 
-def _object(data: dict[str, Any], lines: Mapping[Path, int], source: str, parsed: Parsed) -> None:
+def _object(data: dict[str, Any], lines: Mapping[NodePath, int], source: str, parsed: Parsed) -> None:
     line = lines.get((), 1)
     version, kind = data.get("apiVersion"), data.get("kind")
     if version != API_VERSION:
@@ -246,7 +253,7 @@ def _object(data: dict[str, Any], lines: Mapping[Path, int], source: str, parsed
         parsed.manifests.append(Manifest(built, source, lines))
 
 
-def _name_problems(data: Mapping[str, Any], lines: Mapping[Path, int], source: str) -> list[Problem]:
+def _name_problems(data: Mapping[str, Any], lines: Mapping[NodePath, int], source: str) -> list[Problem]:
     metadata = data.get("metadata")
     if not isinstance(metadata, dict):
         return []
@@ -285,7 +292,7 @@ def _distinct(parsed: Parsed) -> None:
         seen[key] = manifest
 
 
-def _line(lines: Mapping[Path, int], path: Sequence[str | int]) -> int | None:
+def _line(lines: Mapping[NodePath, int], path: Sequence[str | int]) -> int | None:
     for length in range(len(path), -1, -1):
         line = lines.get(tuple(path[:length]))
         if line is not None:

@@ -110,6 +110,14 @@ class EmbeddedLab:
             self.units.check()
             await asyncio.sleep(TICK_SECONDS)
 
+    def _open(self, letter: dict[str, Any]) -> None:
+        if "delete" in letter:
+            which = letter["delete"]
+            self.remove(Key(which["kind"], which["namespace"], which["name"]))
+            return
+        objects = [BY_KIND[raw["kind"]].model_validate(raw) for raw in letter["objects"]]
+        self.apply(objects, Path(letter["folder"]))
+
     def _wanted_units(self) -> dict[str, tuple[LabDevice, str, Path]]:
         wanted = {}
         for device in self.controller.objects.all(LabDevice):
@@ -146,9 +154,7 @@ class EmbeddedLab:
     def _empty_inbox(self) -> None:
         for path in sorted(self.paths.inbox.glob("*.json")):
             try:
-                letter = json.loads(path.read_text(encoding="utf-8"))
-                objects = [BY_KIND[raw["kind"]].model_validate(raw) for raw in letter["objects"]]
-                self.apply(objects, Path(letter["folder"]))
+                self._open(json.loads(path.read_text(encoding="utf-8")))
             except (ValueError, KeyError, ValidationError) as error:
                 self.tell(f"a letter in the inbox could not be read and was put aside: {error}")
                 path.rename(path.with_suffix(".refused"))

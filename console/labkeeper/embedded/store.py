@@ -158,5 +158,5 @@ def _now() -> str:
     return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
-def _unheard(raw: dict[str, Any]) -> None:  # noqa: ARG001
+def _unheard(raw: dict[str, Any]) -> None:
     """Nobody listens yet."""

@@ -1,0 +1,53 @@
+"""`labkeeper validate`: everything that is wrong with manifests, at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labkeeper.cli.options import Output, OutputOption
+from labkeeper_api.errors import Problem
+
+INVALID = 2
+"""Exit code for input that is refused."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("validate")(validate)
+
+
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="Manifest files, or folders of them.", show_default=False)],
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Say everything that is wrong with manifest files, with file, line and what would be right.
+
+    Manifests that stand in the same folder are taken into account. Exit code 0: sound, 2: problems.
+    """
+    from labkeeper import files as manifest_files
+    from labkeeper import validation
+    from labkeeper.render import err, out, problems_text
+    from labkeeper_api.catalog import builtin_catalog
+
+    loaded = manifest_files.load(files, with_siblings=True)
+    findings = validation.check(loaded.manifests, builtin_catalog(), beside=loaded.beside)
+    problems = sorted({*loaded.problems, *findings.problems}, key=lambda p: (p.source, p.line or 0, p.path))
+    if output is Output.JSON:
+        content = {"ok": not problems, "problems": _dicts(problems), "notes": _dicts(findings.notes)}
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        err.print(problems_text(problems, findings.notes), soft_wrap=True)
+        if not problems:
+            objects = ", ".join(f"{m.object.kind} {m.object.metadata.key}" for m in loaded.manifests)
+            out.print(f"sound: {objects}", highlight=False)
+    raise typer.Exit(INVALID if problems else 0)
+
+
+def _dicts(problems: Iterable[Problem]) -> list[dict[str, object]]:
+    return [asdict(problem) for problem in problems]

@@ -1,0 +1,212 @@
+"""One `labkeeper run`: what is to be run, in which lab, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.live import Live
+
+from labkeeper import files as manifest_files
+from labkeeper import validation
+from labkeeper.access import JoinedLab, LabAccess, OwnLab
+from labkeeper.embedded.lab import running_info, running_lab
+from labkeeper.render import err, runs_table
+from labkeeper.runs import Runner, RunRecord, journals, new_run
+from labkeeper_api.catalog import builtin_catalog, parameter_problems
+from labkeeper_api.errors import InvalidInput, Problem
+from labkeeper_api.kinds import LabDevice, LabPool, LabRun, LabWorkflow
+from labkeeper_api.manifests import Manifest
+from labkeeper_api.suggestions import did_you_mean
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is applied, and which runs follow, in order."""
+
+    manifests: tuple[Manifest, ...]
+    runs: tuple[LabRun, ...]
+    workflows: Mapping[str, LabWorkflow]
+    devices: tuple[LabDevice, ...]
+
+
+def plan_session(paths: Iterable[Path], parameters: dict[str, Any], only: list[str]) -> Plan:
+    """Read the files and decide what is run. Raises `InvalidInput` with everything that is wrong."""
+    loaded = manifest_files.load(paths, with_siblings=True)
+    catalog = builtin_catalog()
+    asked = [m for m in loaded.manifests if isinstance(m.object, LabWorkflow)]
+    wanted_runs = [m for m in loaded.manifests if isinstance(m.object, LabRun)] if not only else []
+    if loaded.problems:
+        raise InvalidInput(loaded.problems)
+    _check_selection(only, asked)
+    runs = _runs(wanted_runs, [m for m in asked if not only or m.object.metadata.name in only], parameters)
+    manifests = _needed(loaded, runs)
+    findings = validation.check(manifests, catalog)
+    problems = [*findings.problems, *findings.notes]
+    workflows = {m.object.metadata.name: m.object for m in manifests if isinstance(m.object, LabWorkflow)}
+    if not problems:
+        sources = {m.object.metadata.name: m for m in manifests}
+        for run in runs:
+            problems += _run_problems(run, workflows, sources)
+    if problems:
+        raise InvalidInput(problems)
+    if not runs:
+        raise InvalidInput([Problem("", "the files hold no LabWorkflow, so there is nothing to run")])
+    devices = tuple(m.object for m in manifests if isinstance(m.object, LabDevice))
+    return Plan(tuple(manifests), tuple(runs), workflows, devices)
+
+
+def _check_selection(only: list[str], asked: list[Manifest]) -> None:
+    names = [m.object.metadata.name for m in asked]
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        problems = [Problem("--workflow", f"there is no LabWorkflow {n!r}", did_you_mean(n, names)) for n in unknown]
+        raise InvalidInput(problems)
+
+
+def _runs(wanted: list[Manifest], asked: list[Manifest], parameters: dict[str, Any]) -> list[LabRun]:
+    by_name = {m.object.metadata.name: m.object for m in asked if isinstance(m.object, LabWorkflow)}
+    runs = []
+    for manifest in wanted:
+        if isinstance(manifest.object, LabRun):
+            spec = manifest.object.spec
+            merged = {**spec.parameters, **parameters}
+            workflow = by_name.get(spec.workflow_ref.name)
+            if workflow is None:
+                path, message = ("spec", "workflowRef", "name"), f"there is no LabWorkflow {spec.workflow_ref.name!r}"
+                raise InvalidInput([manifest.problem(path, message, did_you_mean(spec.workflow_ref.name, by_name))])
+            runs.append(new_run(workflow, merged, name=manifest.object.metadata.name))
+    return runs or [new_run(workflow, parameters) for workflow in by_name.values()]
+
+
+def _needed(loaded: manifest_files.Loaded, runs: list[LabRun]) -> list[Manifest]:
+    """What was asked for, and of what stands beside it only what the runs need."""
+    names = {(run.metadata.namespace, run.spec.workflow_ref.name) for run in runs}
+    workflows = [
+        m
+        for m in loaded.all
+        if isinstance(m.object, LabWorkflow)
+        and (m in loaded.manifests or (m.object.metadata.namespace, m.object.metadata.name) in names)
+    ]
+    pools = {
+        (m.object.metadata.namespace, m.object.spec.placement.pool)
+        for m in workflows
+        if isinstance(m.object, LabWorkflow)
+    }
+    needed = list(workflows)
+    for manifest in loaded.all:
+        obj = manifest.object
+        place = (obj.metadata.namespace, obj.metadata.name)
+        if isinstance(obj, LabPool) and (manifest in loaded.manifests or place in pools):
+            needed.append(manifest)
+        if isinstance(obj, LabDevice) and (
+            manifest in loaded.manifests or (obj.metadata.namespace, obj.spec.pool) in pools
+        ):
+            needed.append(manifest)
+    return needed
+
+
+def _run_problems(run: LabRun, workflows: Mapping[str, LabWorkflow], sources: Mapping[str, Manifest]) -> list[Problem]:
+    workflow = workflows[run.spec.workflow_ref.name]
+    entry = builtin_catalog().get(workflow.spec.flow.name) if workflow.spec.flow.name else None
+    if entry is None:
+        return []
+    merged = {**workflow.spec.parameters, **run.spec.parameters}
+    problems = parameter_problems(entry.parameter_schema, merged, complete=True)
+    source = sources[workflow.metadata.name]
+    hint = "give it with --param NAME=VALUE or in spec.parameters"
+    return [source.problem(("spec", "parameters"), problem.message, problem.hint or hint) for problem in problems]
+
+
+class Session:
+    """Carries a plan out in the lab that runs already, or in one of its own."""
+
+    def __init__(self, plan: Plan, home: Path, port: int | None, tell: Callable[[str], None], *, live: bool) -> None:
+        self._plan = plan
+        self._home = home
+        self._port = port
+        self._tell = tell
+        self._live: Live | None = Live(console=err, transient=True, refresh_per_second=8) if live else None
+        self._runner: Runner | None = None
+        self._lab: dict[str, str] = {}
+        self._last_lines: dict[str, str] = {}
+        self._joined = False
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """All runs as they are."""
+        return self._runner.records if self._runner else []
+
+    async def carry_out(self, give_up_after: float | None) -> bool:
+        """Apply, run, follow; whether all runs completed."""
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        async with self._access() as access:
+            self._lab = {"home": str(self._home), "uiUrl": access.ui_url, "apiUrl": access.api_url}
+            for manifest in self._plan.manifests:
+                access.apply([manifest.object], manifest.folder)
+            self._tell(f"applied {_counted(self._plan.manifests)}")
+            self._runner = Runner(access, self._show)
+            if self._live is not None:
+                self._live.start()
+            try:
+                async with asyncio.timeout(give_up_after):
+                    return await self._runner.carry_out(
+                        list(self._plan.runs), self._plan.workflows, list(self._plan.devices)
+                    )
+            except TimeoutError:
+                self._tell(f"given up after {give_up_after:g} s")
+                return False
+            finally:
+                if self._live is not None:
+                    self._live.stop()
+
+    @asynccontextmanager
+    async def _access(self) -> AsyncIterator[LabAccess]:
+        info = running_info(self._home)
+        if info is not None:
+            self._joined = True
+            self._tell(f"joining the lab that runs in {self._home} (process {info['pid']})")
+            yield JoinedLab(self._home, info["ui_url"], info["api_url"])
+            return
+        self._tell("starting the Prefect server")
+        async with running_lab(self._home, self._tell, port=self._port) as lab:
+            yield OwnLab(lab)
+
+    def summary(self) -> dict[str, Any]:
+        """For `--output json`."""
+        return {
+            "lab": {**self._lab, "journals": journals(self._home, self._plan.devices)},
+            "runs": [record.as_dict() for record in self.records],
+        }
+
+    def footer(self) -> list[str]:
+        """What a person may want to know next."""
+        lines = [f"Journal: {path}" for path in journals(self._home, self._plan.devices)]
+        if self._lab:
+            when = "" if self._joined else "  (while a lab runs: labkeeper up)"
+            lines.append(f"Prefect UI: {self._lab['uiUrl']}{when}")
+        return lines
+
+    def _show(self) -> None:
+        if self._live is not None:
+            self._live.update(runs_table(self.records))
+            return
+        for record in self.records:
+            line = f"{record.name}: {record.state}" + (f" ({record.message})" if record.message and record.done else "")
+            if record.state != "Waiting" and self._last_lines.get(record.name) != line:
+                self._last_lines[record.name] = line
+                self._tell(line)
+
+
+def _counted(manifests: Iterable[Manifest]) -> str:
+    counts: dict[str, int] = {}
+    for manifest in manifests:
+        counts[manifest.object.kind] = counts.get(manifest.object.kind, 0) + 1
+    return ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in sorted(counts.items()))
