@@ -111,6 +111,7 @@ class Agent:
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, stopping.set)
+        self._stop.listen(self._loop)
         self._publish()
         loops = [
             asyncio.create_task(self._connection.keep(), name="connection"),

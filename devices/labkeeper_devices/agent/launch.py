@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from labkeeper_api.kinds import LabDevice
 from labkeeper_devices.agent.agent import Agent, AgentSettings
 from labkeeper_devices.agent.host import UnitDirectory
 from labkeeper_devices.agent.stopper import block_stop_signal
-from labkeeper_devices.drivers.base import Driver
 from labkeeper_devices.drivers.registry import kind_of
 
 SIMULATOR_SECONDS = 30.0
@@ -29,24 +27,27 @@ def run_agent(device: LabDevice, settings: AgentSettings, directory: UnitDirecto
     Raises `AlreadyRunning`, `InvalidInput`, or `DeviceUnreachable` when a simulator is asked for and not there.
     """
     block_stop_signal()
+    asyncio.run(serve_agent(device, settings, directory, folder))
+
+
+async def serve_agent(device: LabDevice, settings: AgentSettings, directory: UnitDirectory, folder: Path) -> None:
+    """The same inside a running event loop, of the main thread."""
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with directory.locked():
-        port = _simulator_port(directory) if device.spec.simulate is not None else None
+        port = await _simulator_port(directory) if device.spec.simulate is not None else None
         driver = kind_of(device.spec).build(device.spec, folder, port)
-        asyncio.run(_serve(device, settings, directory, driver))
+        await Agent(device, settings, driver, directory, lambda: datetime.now(UTC)).run()
 
 
-async def _serve(device: LabDevice, settings: AgentSettings, directory: UnitDirectory, driver: Driver) -> None:
-    await Agent(device, settings, driver, directory, lambda: datetime.now(UTC)).run()
-
-
-def _simulator_port(directory: UnitDirectory) -> Path:
+async def _simulator_port(directory: UnitDirectory) -> Path:
+    """The simulator's serial port, as soon as it is there."""
     port = directory.simulator / "port"
-    deadline = time.monotonic() + SIMULATOR_SECONDS
-    while not port.exists():
-        if time.monotonic() >= deadline:
-            raise DeviceUnreachable(
-                f"the LabDevice asks for a simulator, but none came up at {port} within {SIMULATOR_SECONDS:.0f} s"
-            )
-        time.sleep(0.05)
+    try:
+        async with asyncio.timeout(SIMULATOR_SECONDS):
+            while not port.exists():  # noqa: ASYNC110 - another process makes it; nothing tells of it
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise DeviceUnreachable(
+            f"the LabDevice asks for a simulator, but none came up at {port} within {SIMULATOR_SECONDS:.0f} s"
+        ) from None
     return port

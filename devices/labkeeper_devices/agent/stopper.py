@@ -6,6 +6,7 @@ SIGUSR1 or by an operation; from any thread. The latch is a file, so that a rest
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import threading
@@ -77,21 +78,28 @@ class EmergencyStop:
             self._why = None
         self._changed()
 
-    def watch_signal(self) -> threading.Thread:
-        """Engage on SIGUSR1 from a thread that does nothing else; the signal must be blocked in all other threads."""
+    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Engage on SIGUSR1.
 
-        def wait() -> None:
-            while True:
-                signal.sigwait({STOP_SIGNAL})
-                self.engage("signal", f"{STOP_SIGNAL.name} was sent to the agent")
+        Where the signal is blocked (`block_stop_signal`), a thread that does nothing else waits for it, so that a busy
+        event loop cannot delay a stop; else the loop takes it.
+        """
+        if STOP_SIGNAL in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+            threading.Thread(target=self._wait_for_signal, name="stop-signal", daemon=True).start()
+        else:
+            loop.add_signal_handler(STOP_SIGNAL, self._by_signal)
 
-        thread = threading.Thread(target=wait, name="stop-signal", daemon=True)
-        thread.start()
-        return thread
+    def _wait_for_signal(self) -> None:
+        while True:
+            signal.sigwait({STOP_SIGNAL})
+            self._by_signal()
+
+    def _by_signal(self) -> None:
+        self.engage("signal", f"{STOP_SIGNAL.name} was sent to the agent")
 
 
 def block_stop_signal() -> None:
-    """Let only `watch_signal` see the stop signal. Call it before any thread is started."""
+    """Let only the thread of `listen` see the stop signal. Call it before any thread is started."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {STOP_SIGNAL})
 
 
