@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,20 +21,33 @@ STYLES = {
     "Scheduled": "dim",
 }
 
-err = Console(stderr=True)
+PLAIN_WIDTH = 132
+"""Columns where there is no terminal to ask."""
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else PLAIN_WIDTH)
+
+
+err = _console(stderr=True)
 """Progress and messages, so that standard output stays for results."""
-out = Console()
+out = _console(stderr=False)
+
+
+def tell(text: str) -> None:
+    """One line of progress. What devices and servers say is shown as it is, never read as markup."""
+    err.print(Text("• ", style="dim").append(text, style="default"), soft_wrap=True)
 
 
 def runs_table(records: Iterable[RunRecord], title: str | None = None) -> Table:
     """Runs with state, duration, verified angle and health."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in ("Run", "State"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, overflow="fold")
     table.add_column("Duration", justify="right", no_wrap=True)
-    table.add_column("Angle", no_wrap=True)
-    table.add_column("Health", no_wrap=True)
-    table.add_column("What it says", overflow="fold")
+    for column in ("Angle", "Health", "What it says"):
+        table.add_column(column, overflow="fold")
     for record in records:
         duration = record.duration_seconds
         table.add_row(
@@ -42,7 +56,7 @@ def runs_table(records: Iterable[RunRecord], title: str | None = None) -> Table:
             f"{duration:.2f} s" if duration is not None else "",
             angle_text(record.result),
             health_text(record.result),
-            record.message if record.done and not record.ok else _note(record),
+            Text(record.message if record.done and not record.ok else _note(record)),
         )
     return table
 

@@ -50,7 +50,9 @@ def main() -> None:
     try:
         app()
     except LabkeeperError as error:
+        from rich.text import Text
+
         from labkeeper.render import err
 
-        err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        err.print(Text("error: ", style="red").append(str(error), style="default"), soft_wrap=True)
         sys.exit(1)

@@ -54,7 +54,7 @@ def estop(
     for one in units:
         said = _engage(one, reason)
         trouble = trouble or said is not None
-        err.print(f"[bold red]{one.unit}: {said or 'energy off, stop latched'}[/]", highlight=False)
+        err.print(f"{one.unit}: {said or 'energy off, stop latched'}", style="bold red", markup=False, soft_wrap=True)
     raise typer.Exit(1 if trouble or not units else 0)
 
 
@@ -62,6 +62,7 @@ def estop(
 def list_units(output: OutputOption = Output.TEXT, home: HomeOption = None) -> None:
     """List the units on this host and what they are doing."""
     from rich.table import Table
+    from rich.text import Text
 
     from labkeeper.render import out
 
@@ -73,7 +74,7 @@ def list_units(output: OutputOption = Output.TEXT, home: HomeOption = None) -> N
     for column in ("Unit", "State", "Why"):
         table.add_column(column, overflow="fold")
     for unit in found:
-        table.add_row(unit["unit"], unit["state"], unit["reason"])
+        table.add_row(unit["unit"], unit["state"], Text(unit["reason"]))
     out.print(table)
 
 
@@ -92,7 +93,7 @@ def status(unit: UnitArgument = None, output: OutputOption = Output.TEXT, home: 
         return
     for key, value in found.items():
         if value not in (None, [], {}):
-            out.print(f"[bold]{key}[/]: {value}", highlight=False)
+            out.print(f"{key}: {value}", markup=False, soft_wrap=True)
 
 
 @app.command("history")
@@ -113,7 +114,7 @@ def history(
     out.print(_commands_table(found["commands"]))
     for action in found["actions"]:
         text = f"{action['at']} {action['action']} by {action['requester']}: {action['reason']}"
-        out.print(text, highlight=False)
+        out.print(text, markup=False, soft_wrap=True)
 
 
 @app.command("acknowledge")
@@ -238,15 +239,15 @@ def _history(unit: UnitDirectory, limit: int) -> dict[str, Any]:
 
 def _commands_table(commands: list[dict[str, Any]]) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(header_style="bold")
     for column in ("No.", "Begun", "Command", "Outcome", "What it says"):
         table.add_column(column, overflow="fold")
     for command in commands:
-        outcome = command["outcome"] or "[bold red]unknown[/]"
-        table.add_row(
-            str(command["seq"]), command["begun_at"][:19], command["described"], outcome, command["message"] or ""
-        )
+        outcome = Text(command["outcome"] or "unknown", style="" if command["outcome"] else "bold red")
+        told = Text(command["message"] or "")
+        table.add_row(str(command["seq"]), command["begun_at"][:19], Text(command["described"]), outcome, told)
     return table
 
 

@@ -20,6 +20,8 @@ def doctor(output: OutputOption = Output.TEXT, home: HomeOption = None) -> None:
 
     Exit code 1 if something is missing that the embedded lab needs.
     """
+    from rich.text import Text
+
     from labkeeper.cli.prefect_environment import prepare
     from labkeeper.render import out
 
@@ -35,5 +37,6 @@ def doctor(output: OutputOption = Output.TEXT, home: HomeOption = None) -> None:
     for finding in findings:
         mark = {Verdict.OK: "ok", Verdict.MISSING: "missing", Verdict.OPTIONAL: "not here"}[finding.verdict]
         hint = f" ({finding.hint})" if finding.hint else ""
-        out.print(f"[{styles[finding.verdict]}]{mark:>8}[/] {finding.what}: {finding.found}{hint}", highlight=False)
+        line = Text(f"{mark:>8} ", style=styles[finding.verdict])
+        out.print(line.append(f"{finding.what}: {finding.found}{hint}", style="default"), soft_wrap=True)
     raise typer.Exit(1 if broken else 0)

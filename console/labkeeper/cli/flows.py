@@ -58,5 +58,5 @@ def flows(
         for parameter, schema in entry.parameter_schema["properties"].items():
             default = json.dumps(schema["default"]) if "default" in schema else ""
             table.add_row(parameter, "yes" if parameter in required else "no", default, schema.get("description", ""))
-        out.print(f"{entry.name}: {entry.description}", highlight=False)
+        out.print(f"{entry.name}: {entry.description}", markup=False)
     out.print(table)

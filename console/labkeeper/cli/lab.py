@@ -88,9 +88,10 @@ def up(
 
     prepare(home_of(home))
     from labkeeper.embedded.keeping import keep_folder
+    from labkeeper.render import tell
 
     try:
-        asyncio.run(keep_folder(folder.resolve(), home_of(home), port, _progress))
+        asyncio.run(keep_folder(folder.resolve(), home_of(home), port, tell))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
@@ -106,7 +107,7 @@ def _run(
     timeout: float | None,
 ) -> None:
     from labkeeper.cli.prefect_environment import prepare
-    from labkeeper.render import err, out, problems_text, runs_table
+    from labkeeper.render import err, out, problems_text, runs_table, tell
     from labkeeper_api.errors import InvalidInput
 
     prepare(home_of(home))
@@ -119,7 +120,7 @@ def _run(
             typer.echo(json.dumps({"ok": False, "problems": [p.__dict__ for p in error.problems]}, indent=2))
         err.print(problems_text(error.problems), soft_wrap=True)
         raise typer.Exit(INVALID) from None
-    session = Session(plan, home_of(home), port, _progress, live=output is Output.TEXT and sys.stderr.isatty())
+    session = Session(plan, home_of(home), port, tell, live=output is Output.TEXT and sys.stderr.isatty())
     try:
         ok = asyncio.run(session.carry_out(timeout))
         code = 0 if ok else 1
@@ -130,7 +131,7 @@ def _run(
     else:
         out.print(runs_table(session.records))
         for line in session.footer():
-            out.print(line, highlight=False, soft_wrap=True)
+            out.print(line, markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -165,9 +166,3 @@ def _demo_folder() -> Path:
         if (root / DEMO_FOLDER).is_dir():
             return root / DEMO_FOLDER
     raise typer.BadParameter(f"there is no {DEMO_FOLDER} here: give the folder of manifests", param_hint="FOLDER")
-
-
-def _progress(text: str) -> None:
-    from labkeeper.render import err
-
-    err.print(f"[dim]•[/] {text}", highlight=False)

@@ -45,7 +45,7 @@ def validate(
         err.print(problems_text(problems, findings.notes), soft_wrap=True)
         if not problems:
             objects = ", ".join(f"{m.object.kind} {m.object.metadata.key}" for m in loaded.manifests)
-            out.print(f"sound: {objects}", highlight=False)
+            out.print(f"sound: {objects}", markup=False, soft_wrap=True)
     raise typer.Exit(INVALID if problems else 0)
 
 

@@ -81,7 +81,7 @@ class Units:
         directory.prepare()
         manifest = directory.path / "device.json"
         manifest.write_text(device.model_dump_json(by_alias=True, exclude={"status"}, exclude_none=True), "utf-8")
-        simulator = await self._start_simulator(device, directory) if device.spec.simulate else None
+        simulator = await self._start_simulator(device, directory, folder) if device.spec.simulate else None
         agent = Child(
             f"the agent of {name}",
             [
@@ -95,10 +95,10 @@ class Units:
         await agent.start()
         return Unit(device, pool, directory, agent, simulator)
 
-    async def _start_simulator(self, device: LabDevice, directory: UnitDirectory) -> Child:
+    async def _start_simulator(self, device: LabDevice, directory: UnitDirectory, folder: Path) -> Child:
         simulator = Child(
             f"the simulator of {directory.unit}",
-            simulator_command(device.spec, directory.simulator),
+            simulator_command(device.spec, folder, directory.simulator),
             log=self._home / "logs" / f"simulator-{directory.unit}.log",
             env={},
         )

@@ -67,7 +67,7 @@ class FolderKeeper:
         findings = validation.check(loaded.manifests, builtin_catalog())
         problems = [*loaded.problems, *findings.problems]
         for problem in problems:
-            self._tell(f"[red]{problem}[/]")
+            self._tell(f"wrong: {problem}")
         for note in findings.notes:
             self._tell(f"note: {note}")
         broken = {problem.source for problem in problems}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds.labdevice import LabDeviceSpec
@@ -15,15 +16,25 @@ from labkeeper_devices.drivers.base import Driver
 
 @dataclass(frozen=True)
 class DriverKind:
-    """One driver: `build(spec, folder, port)`, `validate(spec, folder)`, `simulator(spec, state_dir)`."""
+    """One driver. Every `Path` that comes first is the folder that paths in the LabDevice are relative to."""
 
     build: Callable[[LabDeviceSpec, Path, Path | None], Driver]
+    """The driver; the last argument is the simulator's port, for a simulated device."""
     validate: Callable[[LabDeviceSpec, Path], list[Problem]]
-    simulator: Callable[[LabDeviceSpec, Path], list[str]]
+    """What is wrong with the LabDevice."""
+    parameter_problems: Callable[[LabDeviceSpec, Path, str, Mapping[str, Any]], list[Problem]]
+    """What is wrong with an operation's parameters for this very device."""
+    simulator: Callable[[LabDeviceSpec, Path, Path], list[str]]
+    """The command that starts the simulator, which keeps its files in the last argument."""
 
 
 DRIVERS: dict[str, DriverKind] = {
-    "plate-resort": DriverKind(plate_resort.build, plate_resort.validate, plate_resort.simulator_command),
+    "plate-resort": DriverKind(
+        build=plate_resort.build,
+        validate=plate_resort.validate,
+        parameter_problems=plate_resort.parameter_problems,
+        simulator=lambda spec, folder, state: plate_resort.simulator_command(spec, state, folder),
+    ),
 }
 """Every driver by the name that a LabDevice gives."""
 
@@ -37,6 +48,6 @@ def kind_of(spec: LabDeviceSpec) -> DriverKind:
     return kind
 
 
-def simulator_command(spec: LabDeviceSpec, state_dir: Path) -> list[str]:
+def simulator_command(spec: LabDeviceSpec, folder: Path, state_dir: Path) -> list[str]:
     """The command that starts the device's simulator. Raises `InvalidInput`."""
-    return kind_of(spec).simulator(spec, state_dir)
+    return kind_of(spec).simulator(spec, folder, state_dir)

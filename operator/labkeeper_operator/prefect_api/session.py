@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, Setting, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from labkeeper_api.conditions import Reason
 from labkeeper_api.errors import LabkeeperError, Stalled, Waiting
@@ -90,7 +90,7 @@ async def open_session(*, writers: int = 1, api_url: str | None = None) -> Async
 
     Does not fail when the server is away: the requests will.
     """
-    given: dict[Setting, Any] = {PREFECT_API_URL: api_url} if api_url else {}
+    given: dict[Any, Any] = {PREFECT_API_URL: api_url} if api_url else {}
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0, **given}):
         async with get_client() as client:
             yield PrefectSession(client, writers=writers)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from labkeeper_api.catalog import Catalog, parameter_problems
-from labkeeper_api.conditions import Condition, ConditionType, Reason, is_true, said, whole_seconds, without
+from labkeeper_api.conditions import Condition, ConditionType, Reason, is_true, said, without
 from labkeeper_api.errors import Stalled, Waiting
 from labkeeper_api.kinds.labrun import LabRun, LabRunStatus
 from labkeeper_api.kinds.labworkflow import LabWorkflow, RunSummary
@@ -133,8 +133,8 @@ def status(run: LabRun, observed: ObservedRun, *, ui_url: str | None, now: datet
         flow_run_name=observed.name,
         state=observed.state_name,
         message=_short(observed.message) or None,
-        started=_seconds(observed.started),
-        ended=_seconds(observed.ended) if observed.terminal else None,
+        started=observed.started,
+        ended=observed.ended if observed.terminal else None,
         result=observed.result if observed.result and len(observed.result) <= RESULT_LIMIT else None,
         simulated=observed.simulated,
         url=f"{ui_url}/runs/flow-run/{observed.id}" if ui_url else None,
@@ -203,7 +203,3 @@ def _check_parameters(run: LabRun, workflow: LabWorkflow, catalog: Catalog) -> N
 
 def _short(text: str) -> str:
     return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"
-
-
-def _seconds(moment: datetime | None) -> datetime | None:
-    return whole_seconds(moment.astimezone(UTC)) if moment is not None else None

@@ -261,13 +261,20 @@ def _check_ownership(workflow: LabWorkflow, world: WorkflowWorld, full_name: str
             "spec.prefect.deploymentName",
         )
     observed = world.observed
-    if observed is not None and observed.owner != workflow.metadata.uid and not workflow.spec.adopt:
+    if observed is not None and not workflow.spec.adopt and not _is_ours(workflow, observed):
         whose = "another resource's" if observed.owner else "not made by Labkeeper"
         raise Stalled(
             Reason.CONFLICT,
             f"deployment {full_name!r} exists in Prefect and is {whose}: set spec.adopt: true to take it over, "
             "or give another spec.prefect.deploymentName",
         )
+
+
+def _is_ours(workflow: LabWorkflow, observed: ObservedDeployment) -> bool:
+    """Whether this workflow owns the deployment. Somebody may have taken its tags off: then its id tells."""
+    if observed.owner is None:
+        return workflow.status is not None and workflow.status.deployment_id == observed.id
+    return observed.owner == workflow.metadata.uid
 
 
 def _counts(history: RunHistory) -> RunCounts | None:
