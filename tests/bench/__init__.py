@@ -1,1 +1,1 @@
-"""Benchmarks: ratios measured side by side in one run against what users would use instead. `make bench [ONLY=name]`."""
+"""Benchmarks: ratios measured side by side in one run against what users would use instead. See `make bench`."""

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [NAME]`: runs one benchmark or all; exit code 1 when a goal was missed or a peer could not run."""
+"""`python -m tests.bench [NAME]`: runs one benchmark or all; exit code 1 when a goal was missed or a peer failed."""
 
 from __future__ import annotations
 

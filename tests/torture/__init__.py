@@ -1,1 +1,1 @@
-"""Torture runs: long randomised faults that print their seed and, last, their counts. `make torture [ONLY=] [SEED=]`."""
+"""Torture runs: long randomised faults that print their seed and, last, their counts. See `make torture`."""
