@@ -1,8 +1,8 @@
 """From "flow run created" to the first byte on the servo's bus, and to Completed; idle cost; a thousand back to back.
 
-Ours is the agent. Peers, on the same Prefect server in the same run, each with a servo of its own: a process worker as it comes
-(the one that the ratio is taken against), the same polling every second, and `flow.serve()`. All do the same: write the
-profile velocity. Ours counts from the first WRITE, its monitoring reads left out; peers from whatever byte comes first.
+Ours is the agent. Peers, on the same Prefect server in the same run, each with a servo of its own: a process worker as
+it comes (the one that the ratio is taken against), the same polling every second, and `flow.serve()`. All do the same:
+write the profile velocity. Ours counts from the first WRITE, its monitoring reads left out; peers from whatever byte comes first.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ ROUNDS = 12
 OURS_PER_ROUND = 10
 BACK_TO_BACK = 1000
 IDLE_SECONDS = 30.0
+LOOK_SECONDS = 0.25
+"""Between looks at a run: the server has one core, and every look delays what is measured."""
 PROFILE_VELOCITY = 112
 WRITE = 3
 
@@ -136,7 +138,7 @@ def _one_of_ours(hotel: Hotel, deployment: str, figures: Figures, speed: int) ->
     with hotel.control() as servo:
         servo.reset_log()
         run = hotel.prefect.create_run(deployment, speed=speed)
-        ended = hotel.prefect.wait(run["id"])
+        ended = hotel.prefect.wait(run["id"], interval=LOOK_SECONDS)
         writes = [e["at"] for e in servo.log() if e["instruction"] == WRITE and e["address"] == PROFILE_VELOCITY]
     _note(figures, run, ended, min(writes))
 
@@ -145,7 +147,7 @@ def _one_of_a_peer(hotel: Hotel, peer: Peer, speed: int) -> None:
     with ServoControl(peer.servo.state_dir) as servo:
         servo.reset_log()
         run = hotel.prefect.create_run(peer.deployment_id, speed=speed, port=str(peer.servo.port))
-        ended = hotel.prefect.wait(run["id"], timeout=120.0)
+        ended = hotel.prefect.wait(run["id"], timeout=120.0, interval=LOOK_SECONDS)
         first = min(entry["at"] for entry in servo.log())
     _note(peer.figures, run, ended, first)
 
@@ -235,7 +237,7 @@ def _back_to_back(hotel: Hotel, deployment: str, many: int) -> list[Row]:
             created = [item["flow_run_id"] for item in answer["results"]]
             ids += created
             for run_id in created:
-                hotel.prefect.wait(run_id, timeout=300.0)
+                hotel.prefect.wait(run_id, timeout=300.0, interval=LOOK_SECONDS)
             entries = [e for e in servo.log() if e["instruction"] == WRITE and e["address"] == PROFILE_VELOCITY]
             written.update(int.from_bytes(bytes.fromhex(e["data"]), "little") for e in entries)
             servo.reset_log()

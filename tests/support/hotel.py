@@ -71,9 +71,9 @@ class Prefect:
         """A flow run as it is now."""
         return dict(self.ask("GET", f"/flow_runs/{run_id}"))
 
-    def wait(self, run_id: str, timeout: float = 30.0) -> dict[str, Any]:
-        """A flow run once it has ended."""
-        return eventually(lambda: self._ended(run_id), timeout, 0.02, what=f"the end of run {run_id}")
+    def wait(self, run_id: str, timeout: float = 30.0, interval: float = 0.05) -> dict[str, Any]:
+        """A flow run once it has ended, looked at every `interval` seconds."""
+        return eventually(lambda: self._ended(run_id), timeout, interval, what=f"the end of run {run_id}")
 
     def _ended(self, run_id: str) -> dict[str, Any]:
         run = self.run(run_id)

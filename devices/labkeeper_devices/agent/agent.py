@@ -23,7 +23,7 @@ from labkeeper_devices.agent.control import ControlServer
 from labkeeper_devices.agent.desk import Desk
 from labkeeper_devices.agent.host import UnitDirectory, write_durably
 from labkeeper_devices.agent.journal import Conclusion, Journal
-from labkeeper_devices.agent.prefect_link import PrefectAway, PrefectLink, PrefectRefused, open_link
+from labkeeper_devices.agent.prefect_link import DueRun, PrefectAway, PrefectLink, PrefectRefused, Work, open_link
 from labkeeper_devices.agent.stopper import EmergencyStop
 from labkeeper_devices.agent.unit import Situation
 from labkeeper_devices.drivers.base import Driver, Health, Interrupt
@@ -194,7 +194,7 @@ class Agent:
         due = await link.due_runs(1)
         if not due:
             return False
-        claim = await claimer.claim(due[0])
+        claim = await claimer.claim(due[0], self._prepare)
         if claim is not None:
             await self._carry_out(claim)
         return True
@@ -243,14 +243,7 @@ class Agent:
             conclusion = await self._emergency(claim)
             await self._finish(claim, Carried(conclusion))
             return
-        errand = Errand(
-            run_id=claim.run.id,
-            operation=claim.work.operation,
-            parameters=claim.run.parameters,
-            retries=claim.work.retries,
-            retry_delay_seconds=claim.work.retry_delay_seconds,
-            timeout_seconds=claim.work.timeout_seconds,
-        )
+        errand = _errand(claim.run, claim.work)
         woken = self._woken_for_cancel = asyncio.Event()
         helpers = [
             asyncio.create_task(claimer.watch(claim.run.id, lambda: self._interrupt.set("cancel"), woken), name="watch")
@@ -264,6 +257,10 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
         await self._finish(claim, carried)
+
+    async def _prepare(self, run: DueRun, work: Work) -> None:
+        if not self._is_emergency(work.operation):
+            await self._connection.in_thread(lambda: self._carrier.prepare(_errand(run, work)))
 
     async def _finish(self, claim: Claim, carried: Carried) -> None:
         if self._claimer is None:
@@ -337,7 +334,7 @@ class Agent:
             if operation is None or not self._is_emergency(operation):
                 return
             self._engage(f"run {run.name}")
-            claim = await claimer.claim(run)
+            claim = await claimer.claim(run, _nothing_to_prepare)
             if claim is not None:
                 await claimer.conclude(claim.run.id, await self._emergency(claim))
         except (PrefectAway, PrefectRefused) as error:
@@ -412,6 +409,21 @@ class Agent:
 def journal_variable(unit: str) -> str:
     """Name of the Prefect variable that remembers which journal the unit has."""
     return "labkeeper_journal_" + "".join(c if c.isalnum() else "_" for c in unit.lower())
+
+
+def _errand(run: DueRun, work: Work) -> Errand:
+    return Errand(
+        run_id=run.id,
+        operation=work.operation,
+        parameters=run.parameters,
+        retries=work.retries,
+        retry_delay_seconds=work.retry_delay_seconds,
+        timeout_seconds=work.timeout_seconds,
+    )
+
+
+async def _nothing_to_prepare(run: DueRun, work: Work) -> None:
+    """An emergency stop reads nothing first."""
 
 
 def _simulation_note(device: LabDevice) -> str:

@@ -7,6 +7,7 @@ moves anything, its end is on disk before anyone is told, and what nobody can kn
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,9 @@ from labkeeper_devices.drivers.base import Driver, Health, Interrupt
 log = logging.getLogger(__name__)
 
 LogLine = tuple[datetime, int, str]
+
+FRESH_SECONDS = 1.0
+"""How old a reading of the interlocks may be when the command begins."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Carrier:
         refusals: Callable[[Health | None], list[str]],
         clock: Callable[[], datetime],
         simulated: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`refusals` says why a physical command must not begin; `simulated` is added to everything that is said."""
         self._driver = driver
@@ -74,7 +79,27 @@ class Carrier:
         self._refusals = refusals
         self._clock = clock
         self._simulated = simulated
+        self._monotonic = monotonic
         self._lines: list[LogLine] = []
+        self._prepared: _Prepared | None = None
+
+    def prepare(self, errand: Errand) -> None:
+        """Read the interlocks for an errand that is about to begin. Moves nothing, journals nothing, never raises.
+
+        Spares the errand's first command these reads, if it follows at once.
+        """
+        spec = self._driver.operations.get(errand.operation)
+        if spec is None or spec.program:
+            return
+        began = self._monotonic()
+        trouble: LabkeeperError | None = None
+        try:
+            self._look(spec, spec.parameters.model_validate(errand.parameters))
+        except ValidationError:
+            return
+        except LabkeeperError as error:
+            trouble = error
+        self._prepared = _Prepared(errand.run_id, began, trouble)
 
     def carry_out(self, errand: Errand) -> Carried:
         """Carry out the errand; never raises for what the device or the errand did wrong."""
@@ -133,12 +158,15 @@ class Carrier:
     def _command(self, key: CommandKey, spec: OperationSpec, parameters: Parameters) -> dict[str, Any]:
         """One command. Raises what `_attempt` translates."""
         self._interrupt.check()
-        self._driver.check(spec.key, parameters)
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None and prepared.serves(key, self._monotonic()):
+            if prepared.trouble is not None:
+                raise prepared.trouble
+        else:
+            self._look(spec, parameters)
         if not spec.physical:
             return self._driver.perform(spec.key, parameters, self._interrupt)
-        refused = self._refusals(self._driver.health() if self._driver.is_open else None)
-        if refused:
-            raise Interlocked("refused before anything moved: " + "; ".join(refused))
+        self._interrupt.check()
         arguments = parameters.model_dump(mode="json")
         begun = self._journal.begin(key, spec.key, arguments, idempotent=spec.idempotent)
         if isinstance(begun, Replayed):
@@ -148,6 +176,15 @@ class Carrier:
             return begun.result
         self._say(logging.INFO, f"begin {spec.key} {arguments}")
         return self._perform(begun.seq, spec, parameters)
+
+    def _look(self, spec: OperationSpec, parameters: Parameters) -> None:
+        """Whether the command may begin. Raises what keeps it from that."""
+        self._driver.check(spec.key, parameters)
+        if not spec.physical:
+            return
+        refused = self._refusals(self._driver.health() if self._driver.is_open else None)
+        if refused:
+            raise Interlocked("refused before anything moved: " + "; ".join(refused))
 
     def _perform(self, seq: int, spec: OperationSpec, parameters: Parameters) -> dict[str, Any]:
         try:
@@ -208,6 +245,19 @@ class Carrier:
         text = f"{message} {self._simulated}".strip()
         log.log(level, "%s", text)
         self._lines.append((self._clock(), level, text))
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Interlocks that were read for the first command of a run, `trouble` being what they said against it."""
+
+    run_id: str
+    at: float
+    trouble: LabkeeperError | None
+
+    def serves(self, key: CommandKey, now: float) -> bool:
+        """Whether it is this command's reading, and still fresh."""
+        return key == CommandKey(self.run_id) and now - self.at < FRESH_SECONDS
 
 
 class _Commands:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from labkeeper_devices.agent.journal import Conclusion, Journal
 from labkeeper_devices.agent.prefect_link import DueRun, PrefectAway, PrefectLink, PrefectRefused, Proposal, Work
@@ -32,6 +33,10 @@ class Claim:
     lease_id: str | None
 
 
+Prepare = Callable[[DueRun, Work], Coroutine[Any, Any, None]]
+"""What can be done for a run between its claim and its beginning, such as reading the interlocks. Moves nothing."""
+
+
 class Claimer:
     """Claims runs and reports their ends."""
 
@@ -41,10 +46,13 @@ class Claimer:
         self._unit = unit
         self._works: dict[str, Work] = {}
 
-    async def claim(self, run: DueRun) -> Claim | None:
-        """Claim that run and have it begin. None if another took it, or if it ended before anything moved."""
+    async def claim(self, run: DueRun, prepare: Prepare) -> Claim | None:
+        """Claim that run and have it begin. None if another took it, or if it ended before anything moved.
+
+        `prepare` runs while Prefect is told that the run begins.
+        """
         transition = str(uuid.uuid4())
-        self._journal.claim(run.id, run.name, "", transition)
+        self._journal.claim(run.id, run.name, transition)
         wanted = asyncio.create_task(self._work(run))
         try:
             pending = await self._settled(run.id, transition, self._link.propose_pending)
@@ -53,17 +61,20 @@ class Claimer:
                 self._journal.unclaim(run.id)
                 await asyncio.sleep(REFUSED_SECONDS)
                 return None
-            return await self._begin(run, await wanted, pending)
+            return await self._begin(run, await wanted, pending, prepare)
         except PrefectRefused as error:
             await self.conclude(run.id, Conclusion("FAILED", "Failed", f"{error}; nothing moved"))
             return None
         finally:
             wanted.cancel()
 
-    async def _begin(self, run: DueRun, work: Work, pending: Proposal) -> Claim | None:
+    async def _begin(self, run: DueRun, work: Work, pending: Proposal, prepare: Prepare) -> Claim | None:
         transition = str(uuid.uuid4())
-        self._journal.operation(run.id, work.operation)
-        running = await self._settled(run.id, transition, self._link.propose_running)
+        prepared = asyncio.create_task(prepare(run, work))
+        try:
+            running = await self._settled(run.id, transition, self._link.propose_running)
+        finally:
+            await prepared
         if running.accepted:
             return Claim(run, work, running.lease_id or pending.lease_id)
         text = f"ended before anything moved: {running.reason}"
@@ -86,8 +97,9 @@ class Claimer:
 
     async def operation_of(self, deployment_id: str) -> str | None:
         """The operation that a deployment asks for; None if it asks for none of a device agent."""
+        known = self._works.get(deployment_id)
         try:
-            return (await self._work_of(deployment_id)).operation
+            return (known or await self._link.work(deployment_id)).operation
         except PrefectRefused:
             return None
 
@@ -150,12 +162,11 @@ class Claimer:
             return Proposal(False, state.type, f"the run is {state.type.lower()}")
 
     async def _work(self, run: DueRun) -> Work:
+        """What the run's deployment asks for; remembered by the version that the run was created from."""
         if run.deployment_id is None:
             raise PrefectRefused(422, "the run belongs to no deployment, so nothing says which operation is wanted")
-        self._works.pop(run.deployment_id, None)
-        return await self._work_of(run.deployment_id)
-
-    async def _work_of(self, deployment_id: str) -> Work:
-        if deployment_id not in self._works:
-            self._works[deployment_id] = await self._link.work(deployment_id)
-        return self._works[deployment_id]
+        known = self._works.get(run.deployment_id)
+        if known is None or known.version is None or known.version != run.deployment_version:
+            known = await self._link.work(run.deployment_id)
+            self._works[run.deployment_id] = known
+        return known

@@ -27,7 +27,7 @@ Outcome = Literal["succeeded", "failed", "interrupted", "acknowledged"]
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE runs (
-    run_id TEXT PRIMARY KEY, name TEXT NOT NULL, operation TEXT NOT NULL, transition_id TEXT NOT NULL,
+    run_id TEXT PRIMARY KEY, name TEXT NOT NULL, transition_id TEXT NOT NULL,
     claimed_at TEXT NOT NULL, conclusion TEXT, concluded_at TEXT, reported_at TEXT
 );
 CREATE INDEX runs_open ON runs (reported_at) WHERE reported_at IS NULL;
@@ -106,7 +106,6 @@ class JournaledRun:
 
     run_id: str
     name: str
-    operation: str
     transition_id: str
     claimed_at: str
     conclusion: Conclusion | None
@@ -168,20 +167,15 @@ class Journal:
 
     # Runs.
 
-    def claim(self, run_id: str, name: str, operation: str, transition_id: str) -> None:
+    def claim(self, run_id: str, name: str, transition_id: str) -> None:
         """Note that this run is about to be claimed."""
         with self._writing() as db:
             db.execute(
-                "INSERT INTO runs (run_id, name, operation, transition_id, claimed_at) VALUES (?, ?, ?, ?, ?)"
+                "INSERT INTO runs (run_id, name, transition_id, claimed_at) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (run_id) DO UPDATE SET transition_id = excluded.transition_id,"
                 " claimed_at = excluded.claimed_at, conclusion = NULL, concluded_at = NULL, reported_at = NULL",
-                (run_id, name, operation, transition_id, self._now()),
+                (run_id, name, transition_id, self._now()),
             )
-
-    def operation(self, run_id: str, operation: str) -> None:
-        """Note which operation the run asks for."""
-        with self._writing() as db:
-            db.execute("UPDATE runs SET operation = ? WHERE run_id = ?", (operation, run_id))
 
     def unclaim(self, run_id: str) -> None:
         """The run was not ours to take after all, and nothing was done for it."""
@@ -364,19 +358,16 @@ class Journal:
 
     def _runs(self, where: str, values: tuple[Any, ...]) -> list[JournaledRun]:
         with self._lock:
-            rows = self._db.execute(
-                f"SELECT run_id, name, operation, transition_id, claimed_at, conclusion, reported_at FROM runs {where}",  # noqa: S608 - every `where` stands in this module
-                values,
-            ).fetchall()
+            columns = "run_id, name, transition_id, claimed_at, conclusion, reported_at"
+            rows = self._db.execute(f"SELECT {columns} FROM runs {where}", values).fetchall()  # noqa: S608 - no input
         return [
             JournaledRun(
                 run_id=row[0],
                 name=row[1],
-                operation=row[2],
-                transition_id=row[3],
-                claimed_at=row[4],
-                conclusion=Conclusion(**json.loads(row[5])) if row[5] else None,
-                reported=row[6] is not None,
+                transition_id=row[2],
+                claimed_at=row[3],
+                conclusion=Conclusion(**json.loads(row[4])) if row[4] else None,
+                reported=row[5] is not None,
             )
             for row in rows
         ]

@@ -56,6 +56,7 @@ class DueRun:
     id: str
     name: str
     deployment_id: str | None
+    deployment_version: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
@@ -64,6 +65,7 @@ class Work:
     """What a deployment asks of the agent."""
 
     operation: str
+    version: str | None = None
     retries: int = 0
     retry_delay_seconds: float = 0.0
     timeout_seconds: float | None = None
@@ -115,6 +117,7 @@ class PrefectLink:
         timeout = variables.get("timeout_seconds")
         return Work(
             operation=variables["operation"],
+            version=found.get("version"),
             retries=int(variables.get("retries") or 0),
             retry_delay_seconds=float(variables.get("retry_delay_seconds") or 0),
             timeout_seconds=float(timeout) if timeout else None,
@@ -302,4 +305,10 @@ async def open_link(pool: str, queues: tuple[str, ...]) -> AsyncIterator[Prefect
 
 
 def _due_run(item: dict[str, Any]) -> DueRun:
-    return DueRun(item["id"], item["name"], item["deployment_id"], item["parameters"] or {})
+    return DueRun(
+        id=item["id"],
+        name=item["name"],
+        deployment_id=item["deployment_id"],
+        deployment_version=item.get("deployment_version"),
+        parameters=item["parameters"] or {},
+    )

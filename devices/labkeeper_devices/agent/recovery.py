@@ -52,8 +52,9 @@ def decide(
     if not commands:
         text = "the agent died before the first command: nothing moved. Start a new run"
         return Report(Conclusion("CRASHED", "Crashed", text))
-    if len(commands) == 1 and commands[0].operation == run.operation:
-        return Report(_end_of(commands[0]))
+    if not commands[-1].key.node:
+        # Programs name the places of their commands; a command without one is all that the run asked for.
+        return Report(_end_of(commands[-1]))
     last = commands[-1]
     text = (
         f"the agent died after command {last.described()} had ended {last.outcome}; what was to follow was not begun, "

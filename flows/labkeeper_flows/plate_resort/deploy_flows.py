@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import os
 
 from prefect.client.orchestration import PrefectClient, get_client
@@ -47,6 +48,7 @@ async def _deploy_one(client: PrefectClient, pool: str, operation: str) -> str:
         parameter_openapi_schema=entry.parameter_schema,
         enforce_parameter_schema=True,
         job_variables={wire.OPERATION_VARIABLE: entry.operation},
+        version=hashlib.sha256(entry.model_dump_json().encode()).hexdigest()[:12],
     )
     return f"{entry.flow_name}/{GUIDE_DEPLOYMENTS[operation]}"
 
