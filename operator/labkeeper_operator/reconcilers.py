@@ -128,6 +128,9 @@ class WorkflowReconciler:
         if deployment is None:
             raise Waiting(Reason.PROGRESSING, "the deployment is gone again", retry_after=1.0)
         lab.histories.begin(deployment.id, workflow.status)
+        if plan:
+            # The change wiped what Prefect had planned; the resync looks what it plans anew.
+            lab.histories.due(deployment.id, None)
         history = lab.histories.get(deployment.id)
         return Outcome(workflows.status(workflow, world, deployment, history, now=lab.clock()))
 

@@ -84,7 +84,8 @@ def wanted_queues(pool: LabPool) -> list[Queue]:
     queues = sorted(pool.spec.queues, key=lambda queue: queue.priority)
     if all(queue.name != DEFAULT_QUEUE for queue in queues):
         last = max((queue.priority for queue in queues), default=0)
-        queues.append(Queue(name=DEFAULT_QUEUE, priority=min(last + 1, 1000)))
+        # Behind a queue of the largest priority that a spec may give there must be a place for it, too.
+        queues.append(Queue(name=DEFAULT_QUEUE, priority=1).model_copy(update={"priority": last + 1}))
     return queues
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ from labkeeper_api.kinds.labworkflow import LabWorkflow
 from labkeeper_api.schedules import Schedule
 from labkeeper_operator.reconcile.observed import ObservedDeployment, ObservedSchedule
 from labkeeper_operator.reconcile.plan import Action, CreateSchedule, DeleteSchedule, UpdateSchedule
+
+_START_LINE = re.compile(r"^DTSTART:\S+\n")
 
 
 def bodies(workflow: LabWorkflow) -> list[dict[str, Any]]:
@@ -68,13 +71,23 @@ def _changes(schedule: Schedule, current: ObservedSchedule) -> dict[str, Any]:
 
 
 def _same_timing(wanted: dict[str, Any], seen: dict[str, Any]) -> bool:
-    """Compare what the spec says; an anchor that it leaves open is Prefect's to choose, once."""
+    """Compare what the spec says; an anchor or a start that it leaves open is Prefect's to choose, once."""
     for key, value in wanted.items():
         other = seen.get(key)
         if key == "anchor_date":
             if not isinstance(other, str) or datetime.fromisoformat(value) != datetime.fromisoformat(other):
                 return False
+        elif key == "rrule":
+            if not isinstance(other, str) or not _same_rule(value, other):
+                return False
         elif value != other:
             return False
     kinds = ("cron", "interval", "rrule")
     return [key for key in kinds if key in wanted] == [key for key in kinds if seen.get(key) is not None]
+
+
+def _same_rule(wanted: str, seen: str) -> bool:
+    """Prefect writes a start into a rule that has none: 2020-01-01, or for rules by the minute a recent moment."""
+    if "DTSTART" not in wanted.upper():
+        seen = _START_LINE.sub("", seen)
+    return wanted == seen

@@ -1,0 +1,1 @@
+"""Tests of the api room: kinds, conditions, catalog, manifests and CRDs."""

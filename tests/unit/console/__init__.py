@@ -1,0 +1,1 @@
+"""Tests of the console room: the embedded store, manifest files and validation."""

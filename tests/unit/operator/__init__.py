@@ -1,0 +1,1 @@
+"""Tests of the operator room: plans, verdicts, and what the controller remembers."""
