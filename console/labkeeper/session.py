@@ -46,7 +46,7 @@ def plan_session(paths: Iterable[Path], parameters: dict[str, Any], only: list[s
     _check_selection(only, asked)
     runs = _runs(wanted_runs, [m for m in asked if not only or m.object.metadata.name in only], parameters)
     manifests = _needed(loaded, runs)
-    findings = validation.check(manifests, catalog)
+    findings = validation.check(manifests, catalog, on_this_host=True)
     problems = [*findings.problems, *findings.notes]
     workflows = {m.object.metadata.name: m.object for m in manifests if isinstance(m.object, LabWorkflow)}
     if not problems:

@@ -19,6 +19,9 @@ from labkeeper_api.suggestions import did_you_mean
 from labkeeper_devices.drivers.registry import DRIVERS
 from labkeeper_operator.reconcile.workflows import names
 
+INLINE = "spec.config.inline"
+"""How drivers name the text that stands in the LabDevice itself."""
+
 
 @dataclass
 class Findings:
@@ -51,8 +54,13 @@ class World:
         ]
 
 
-def check(manifests: Iterable[Manifest], catalog: Catalog, *, beside: Iterable[Manifest] = ()) -> Findings:
-    """Check manifests against each other and against what stands beside them."""
+def check(
+    manifests: Iterable[Manifest], catalog: Catalog, *, beside: Iterable[Manifest] = (), on_this_host: bool = False
+) -> Findings:
+    """Check manifests against each other and against what stands beside them.
+
+    With `on_this_host`, a device whose hardware is not on this host is a problem; else that is only noted.
+    """
     checked = list(manifests)
     world = World([*checked, *beside])
     findings = Findings()
@@ -61,7 +69,7 @@ def check(manifests: Iterable[Manifest], catalog: Catalog, *, beside: Iterable[M
             case LabWorkflow():
                 _check_workflow(manifest, manifest.object, world, catalog, findings)
             case LabDevice():
-                _check_device(manifest, manifest.object, world, findings)
+                _check_device(manifest, manifest.object, world, findings, on_this_host=on_this_host)
             case LabRun():
                 _check_run(manifest, manifest.object, world, catalog, findings)
     _check_names(world, catalog, findings)
@@ -132,15 +140,19 @@ def _device_problems(workflow: LabWorkflow, world: World, entry: CatalogEntry) -
     return sorted(set(found))
 
 
-def _check_device(manifest: Manifest, device: LabDevice, world: World, findings: Findings) -> None:
+def _check_device(
+    manifest: Manifest, device: LabDevice, world: World, findings: Findings, *, on_this_host: bool
+) -> None:
     kind = DRIVERS.get(device.spec.driver)
     if kind is None:
         hint = did_you_mean(device.spec.driver, DRIVERS)
         message = f"there is no driver {device.spec.driver!r}"
         findings.problems.append(manifest.problem(("spec", "driver"), message, hint))
     else:
-        found = kind.validate(device.spec, manifest.folder)
+        found = kind.validate(device.spec, manifest.folder, False)
+        absent = [] if found else kind.validate(device.spec, manifest.folder, True)
         findings.problems.extend(_placed(manifest, found))
+        (findings.problems if on_this_host else findings.notes).extend(_placed(manifest, absent))
     pool = world.pool(device.metadata.namespace, device.spec.pool)
     if pool is None:
         findings.notes.append(_missing(manifest, "LabPool", ("spec", "pool"), world.pools))
@@ -197,10 +209,16 @@ def _placed(manifest: Manifest, problems: Iterable[Problem]) -> list[Problem]:
     """Give problems that know only their path the line of the manifest."""
     placed = []
     for problem in problems:
-        if problem.source:
+        if problem.source == INLINE:
+            # The text of a block scalar begins on the line after its key.
+            first = manifest.line_of("spec", "config", "inline")
+            line = first + problem.line if first is not None and problem.line is not None else first
+            placed.append(Problem(problem.path, problem.message, problem.hint, line, manifest.source))
+            continue
+        if "/" in problem.source:
             placed.append(problem)
             continue
-        path = _split(problem.path)
+        path = _split(problem.source if problem.source.startswith("spec.") else problem.path)
         placed.append(Problem(problem.path, problem.message, problem.hint, manifest.line_of(*path), manifest.source))
     return placed
 

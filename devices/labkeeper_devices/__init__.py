@@ -1,1 +1,1 @@
-"""The device room: the agent that owns a unit of hardware, the drivers under it and the simulators below the drivers."""
+"""The device room: the agent that owns a unit of hardware, the drivers under it, the simulators below those."""

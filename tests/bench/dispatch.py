@@ -1,8 +1,9 @@
 """From "flow run created" to the first byte on the servo's bus, and to Completed; idle cost; a thousand back to back.
 
-Ours is the agent. Peers, on the same Prefect server in the same run, each with a servo of its own: a process worker as
-it comes (the one that the ratio is taken against), the same polling every second, and `flow.serve()`. All do the same:
-write the profile velocity. Ours counts from the first WRITE, its monitoring reads left out; peers from whatever byte comes first.
+Ours is the agent. Peers, on the same Prefect server in the same run, each with a servo of its own: a process worker
+as it comes (the one that the ratio is taken against), the same polling every second, and `flow.serve()`. All do the
+same: write the profile velocity. Ours counts from the first WRITE, with what it read before left out; peers from whatever byte
+comes first.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ def main() -> int:
     good = True
     for name in [arguments.name] if arguments.name else sorted(NAMES):
         counts = importlib.import_module(NAMES[name]).run(seed=seed, count=arguments.count)
+        for note in counts.notes:
+            print(note)
         print(f"{name} seed={seed} {counts}", flush=True)
         good = good and counts.good
     return 0 if good else 1

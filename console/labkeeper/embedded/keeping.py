@@ -64,7 +64,7 @@ class FolderKeeper:
 
     def _reconcile(self) -> None:
         loaded = manifest_files.load([self._folder], with_siblings=False)
-        findings = validation.check(loaded.manifests, builtin_catalog())
+        findings = validation.check(loaded.manifests, builtin_catalog(), on_this_host=True)
         problems = [*loaded.problems, *findings.problems]
         for problem in problems:
             self._tell(f"wrong: {problem}")

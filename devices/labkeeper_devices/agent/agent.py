@@ -26,7 +26,7 @@ from labkeeper_devices.agent.journal import Conclusion, Journal
 from labkeeper_devices.agent.prefect_link import DueRun, PrefectAway, PrefectLink, PrefectRefused, Work, open_link
 from labkeeper_devices.agent.stopper import EmergencyStop
 from labkeeper_devices.agent.unit import Situation
-from labkeeper_devices.drivers.base import Driver, Health, Interrupt
+from labkeeper_devices.drivers.base import Driver, Interrupt
 
 log = logging.getLogger(__name__)
 
@@ -368,12 +368,12 @@ class Agent:
                 self._interrupt.set("drain")
                 interrupted = True
 
-    def _refusals(self, health: Health | None) -> list[str]:
+    def _refusals(self) -> list[str]:
         held = self.situation.with_(busy_with=None)
         blocked = held.reason if not held.may_energize else None
         stats = os.statvfs(self._directory.path)
         skew = self._link.clock_skew if self._link else None
-        return guard.refusals(health, free_bytes=stats.f_bavail * stats.f_frsize, clock_skew=skew, held=blocked)
+        return guard.refusals(free_bytes=stats.f_bavail * stats.f_frsize, clock_skew=skew, held=blocked)
 
     def _acted(self) -> None:
         """A person said how things really are; called from a control thread."""

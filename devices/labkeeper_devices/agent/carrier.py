@@ -27,7 +27,7 @@ from labkeeper_api.errors import (
 from labkeeper_api.operations import OperationSpec
 from labkeeper_api.operations.spec import Parameters
 from labkeeper_devices.agent.journal import CommandKey, Conclusion, Journal, JournalError, KeyReused, Replayed
-from labkeeper_devices.drivers.base import Driver, Health, Interrupt
+from labkeeper_devices.drivers.base import Driver, Interrupt
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Carrier:
         journal: Journal,
         interrupt: Interrupt,
         *,
-        refusals: Callable[[Health | None], list[str]],
+        refusals: Callable[[], list[str]],
         clock: Callable[[], datetime],
         simulated: str = "",
         monotonic: Callable[[], float] = time.monotonic,
@@ -179,10 +179,9 @@ class Carrier:
 
     def _look(self, spec: OperationSpec, parameters: Parameters) -> None:
         """Whether the command may begin. Raises what keeps it from that."""
-        self._driver.check(spec.key, parameters)
-        if not spec.physical:
-            return
-        refused = self._refusals(self._driver.health() if self._driver.is_open else None)
+        refused = self._refusals() if spec.physical else []
+        if not refused:
+            self._driver.check(spec.key, parameters)
         if refused:
             raise Interlocked("refused before anything moved: " + "; ".join(refused))
 

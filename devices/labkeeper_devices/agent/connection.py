@@ -78,6 +78,8 @@ class Connection:
 
     async def _look_after(self) -> None:
         situation = self._situation()
+        if situation.stopped is not None:
+            self._energized = False
         before = (self.fault, self._driver.is_open)
         try:
             if self.released:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from labkeeper_devices.drivers.base import Health
-
 MIN_FREE_BYTES = 16 * 1024 * 1024
 MAX_CLOCK_SKEW_SECONDS = 5.0
 
 
-def refusals(health: Health | None, *, free_bytes: int, clock_skew: float | None, held: str | None) -> list[str]:
-    """Why a physical command must not begin now; empty if it may.
+def refusals(*, free_bytes: int, clock_skew: float | None, held: str | None) -> list[str]:
+    """Why a physical command must not begin now; empty if it may. What the device itself says is its driver's to check.
 
-    `health` is None while the device is not connected; `clock_skew` is the server's clock minus ours in seconds, None
-    where no server was heard; `held` is why the unit may not move.
+    `clock_skew` is the server's clock minus ours in seconds, None where no server was heard; `held` is why the unit may
+    not move.
     """
-    found = [f"the device reports: {fault}" for fault in (health.faults if health else ())]
-    if held is not None:
-        found.append(held)
+    found = [held] if held is not None else []
     if free_bytes < MIN_FREE_BYTES:
         found.append(f"the journal's disk has only {free_bytes // 1024} KiB left; {MIN_FREE_BYTES // 1024} are needed")
     if clock_skew is not None and abs(clock_skew) > MAX_CLOCK_SKEW_SECONDS:

@@ -146,7 +146,10 @@ class Driver(Protocol):
         """Read the device's condition. Raises `DeviceUnreachable`."""
 
     def check(self, operation: str, parameters: Parameters) -> None:
-        """Refuse what could never succeed, before anything moves. Raises `InvalidInput` or `Interlocked`."""
+        """Refuse what could never succeed or what the device's own condition forbids, before anything moves.
+
+        Raises `InvalidInput`, `Interlocked`, or `DeviceUnreachable` when the device cannot be asked.
+        """
 
     def perform(self, operation: str, parameters: Parameters, interrupt: Interrupt) -> dict[str, Any]:
         """Carry out one operation and confirm it. The result is JSON-ready.

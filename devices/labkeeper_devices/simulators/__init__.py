@@ -1,1 +1,1 @@
-"""Simulators replace the wire below a driver, never the driver. Each is a process of its own that outlives the agent."""
+"""Simulators replace the wire below a driver, never the driver. Each is a process that outlives the agent."""

@@ -8,7 +8,13 @@ knowing only those before it: `sdk` (types for foreign libraries), `registers`, 
 """
 
 from labkeeper_devices.drivers.plate_resort.driver import PlateResortDriver
-from labkeeper_devices.drivers.plate_resort.factory import build, parameter_problems, simulator_command, validate
+from labkeeper_devices.drivers.plate_resort.factory import (
+    build,
+    parameter_problems,
+    simulator_command,
+    simulator_port,
+    validate,
+)
 from labkeeper_devices.drivers.plate_resort.resort import PlateResort
 from labkeeper_devices.drivers.plate_resort.settings import ResortConfig
 
@@ -19,5 +25,6 @@ __all__ = [
     "build",
     "parameter_problems",
     "simulator_command",
+    "simulator_port",
     "validate",
 ]

@@ -20,6 +20,7 @@ from labkeeper_devices.drivers.plate_resort.checks import static_problems
 from labkeeper_devices.drivers.plate_resort.config import LoadedConfig, load, load_files, port_problems
 from labkeeper_devices.drivers.plate_resort.document import Setting, Source
 from labkeeper_devices.drivers.plate_resort.driver import PlateResortDriver
+from labkeeper_devices.simulators.servo import find_servo
 
 CONNECTION_KEYS: Final = {"port": "device", "baudrate": "baudrate", "id": "motor_id"}
 """Fields of `spec.connection` and the settings that they win over."""
@@ -106,6 +107,12 @@ def simulator_command(spec: LabDeviceSpec, state_dir: Path, base_dir: Path | Non
         f"--baudrate={config.baudrate}",
         f"--time-factor={spec.simulate.time_factor}",
     ]
+
+
+def simulator_port(state_dir: Path) -> Path | None:
+    """The port of the simulator that runs with its files in that folder; None while none does."""
+    found = find_servo(state_dir)
+    return found.port if found is not None else None
 
 
 def _connection(spec: LabDeviceSpec) -> dict[str, Setting]:
