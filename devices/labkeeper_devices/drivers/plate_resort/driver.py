@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from labkeeper_api.errors import DeviceError, Interlocked, InvalidInput, Problem
+from labkeeper_api.errors import DeviceError, DeviceUnreachable, Interlocked, InvalidInput, Problem
 from labkeeper_api.operations import OperationSpec, plate_resort
 from labkeeper_api.operations.plate_resort import ActivateHotel, Connect, MoveToAngle, Reboot, SetSpeed, Tour
 from labkeeper_api.operations.spec import Parameters
@@ -181,6 +181,17 @@ class PlateResortDriver:
 
     def _get_motor_health(self, _: Parameters, interrupt: Interrupt) -> dict[str, Any]:
         interrupt.check()
+        return self._reading()
+
+    def _reading_if_it_answers(self) -> dict[str, Any]:
+        """The same beside a verified move: a line lost just now does not make its outcome unknown."""
+        try:
+            return self._reading()
+        except DeviceUnreachable as error:
+            return {"unreadable": str(error)}
+
+    def _reading(self) -> dict[str, Any]:
+        """The servo's condition, for results."""
         reading = self.health()
         return {**reading.readings, "warnings": list(reading.warnings), "faults": list(reading.faults)}
 
@@ -216,6 +227,7 @@ class PlateResortDriver:
             "precise": precise and used.enable_precise_move,
             "reason": outcome.reason,
             "pulses": outcome.pulses,
+            "health": self._reading_if_it_answers(),
         }
 
     def _set_speed(self, wanted: SetSpeed, interrupt: Interrupt) -> dict[str, Any]:
@@ -234,13 +246,12 @@ class PlateResortDriver:
 
     def _reboot(self, wanted: Reboot, interrupt: Interrupt) -> dict[str, Any]:
         self._resort.reboot(wanted.wait, wanted.reapply, interrupt=interrupt)
-        reading = self.health()
         return {
             "status": "rebooted",
             "reapply": wanted.reapply,
             "wait_s": wanted.wait,
             "energised": self._resort.session.energised,
-            "health": {**reading.readings, "warnings": list(reading.warnings), "faults": list(reading.faults)},
+            "health": self._reading(),
         }
 
     def _check_physical(self, operation: str) -> None:

@@ -1,0 +1,1 @@
+"""What is in the chart: generated files, schemas."""
