@@ -51,8 +51,9 @@ def plan_session(paths: Iterable[Path], parameters: dict[str, Any], only: list[s
     workflows = {m.object.metadata.name: m.object for m in manifests if isinstance(m.object, LabWorkflow)}
     if not problems:
         sources = {m.object.metadata.name: m for m in manifests}
+        world = validation.World(manifests)
         for run in runs:
-            problems += _run_problems(run, workflows, sources)
+            problems += _run_problems(run, workflows, sources, world)
     if problems:
         raise InvalidInput(problems)
     if not runs:
@@ -111,16 +112,25 @@ def _needed(loaded: manifest_files.Loaded, runs: list[LabRun]) -> list[Manifest]
     return needed
 
 
-def _run_problems(run: LabRun, workflows: Mapping[str, LabWorkflow], sources: Mapping[str, Manifest]) -> list[Problem]:
+def _run_problems(
+    run: LabRun, workflows: Mapping[str, LabWorkflow], sources: Mapping[str, Manifest], world: validation.World
+) -> list[Problem]:
+    """What is wrong with a run's parameters, for the flow and for the devices that would carry it out."""
     workflow = workflows[run.spec.workflow_ref.name]
     entry = builtin_catalog().get(workflow.spec.flow.name) if workflow.spec.flow.name else None
     if entry is None:
         return []
     merged = {**workflow.spec.parameters, **run.spec.parameters}
     problems = parameter_problems(entry.parameter_schema, merged, complete=True)
+    if not problems:
+        problems = validation.device_problems(workflow, merged, world, entry)
     source = sources[workflow.metadata.name]
     hint = "give it with --param NAME=VALUE or in spec.parameters"
-    return [source.problem(("spec", "parameters"), problem.message, problem.hint or hint) for problem in problems]
+    return [source.problem(_parts(problem.path), problem.message, problem.hint or hint) for problem in problems]
+
+
+def _parts(path: str) -> list[str]:
+    return path.replace("[", ".").replace("]", "").split(".")
 
 
 class Session:

@@ -6,9 +6,10 @@ in these files, is a note and not a problem.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from labkeeper_api.catalog import Catalog, CatalogEntry, parameter_problems
 from labkeeper_api.errors import Problem, Stalled
@@ -97,7 +98,7 @@ def _check_workflow(
         path = f"spec.schedules[{index}].parameters"
         found += parameter_problems(entry.parameter_schema, merged, complete=True, path=path)
     if not found:
-        found = _device_problems(workflow, world, entry)
+        found = device_problems(workflow, spec.parameters, world, entry)
     findings.problems.extend(_placed(manifest, found))
 
 
@@ -128,7 +129,9 @@ def _check_placement(
         findings.problems.append(manifest.problem(("spec", "placement", "queue"), message, hint))
 
 
-def _device_problems(workflow: LabWorkflow, world: World, entry: CatalogEntry) -> list[Problem]:
+def device_problems(
+    workflow: LabWorkflow, parameters: Mapping[str, Any], world: World, entry: CatalogEntry
+) -> list[Problem]:
     """What the devices of the pool say about the parameters, such as a hotel that they do not have."""
     if entry.operation is None:
         return []
@@ -136,7 +139,7 @@ def _device_problems(workflow: LabWorkflow, world: World, entry: CatalogEntry) -
     for device, folder in world.devices_of(workflow.metadata.namespace, workflow.spec.placement.pool):
         kind = DRIVERS.get(device.spec.driver)
         if kind is not None and device.spec.driver == entry.driver:
-            found += kind.parameter_problems(device.spec, folder, entry.operation, workflow.spec.parameters)
+            found += kind.parameter_problems(device.spec, folder, entry.operation, parameters)
     return sorted(set(found))
 
 
@@ -174,8 +177,7 @@ def _check_run(manifest: Manifest, run: LabRun, world: World, catalog: Catalog, 
     merged = {**workflow.spec.parameters, **run.spec.parameters}
     found = parameter_problems(entry.parameter_schema, merged, complete=True)
     if not found:
-        wanted = workflow.model_copy(update={"spec": workflow.spec.model_copy(update={"parameters": merged})})
-        found = _device_problems(wanted, world, entry)
+        found = device_problems(workflow, merged, world, entry)
     findings.problems.extend(_placed(manifest, found))
 
 

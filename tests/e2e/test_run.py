@@ -122,11 +122,23 @@ def test_parameters_that_are_no_json_object_are_refused(labkeeper: Command, give
     assert "Traceback" not in done.stderr
 
 
-def test_a_run_that_fails_is_exit_code_1_and_says_why(labkeeper: Command) -> None:
-    arguments = ("-w", "connect", "--param", "device=/dev/ttyUSB7", "-o", "json")
-    done = labkeeper("run", EXAMPLE, *arguments)
-    assert done.returncode == 2, "the device knows before anything starts that it drives another port"
-    assert "this unit drives device '/dev/ttyUSB0'" in done.stderr
+def test_parameters_that_the_device_cannot_serve_are_refused_before_anything_starts(labkeeper: Command) -> None:
+    done = labkeeper("run", EXAMPLE / "workflows.yaml", "-w", "connect", "--param", "device=/dev/ttyUSB7")
+    assert done.returncode == 2
+    assert "spec.parameters.device: this unit drives device '/dev/ttyUSB0', not '/dev/ttyUSB7'" in done.stderr
+    assert not (labkeeper.home / "prefect").exists()
+
+
+def test_a_run_that_fails_is_exit_code_1_and_says_why(labkeeper: Command, tmp_path: Path) -> None:
+    config = tmp_path / "resort.cfg"
+    config.write_text("resort:\n  movement_timeout: 0.2\n", encoding="utf-8")
+    path = manifest(tmp_path, config, flow="move-to-angle")
+    done = labkeeper("run", path, "--param", "angle=180", "-o", "json")
+    assert done.returncode == 1, done.stderr
+    run = json.loads(done.stdout)["runs"][0]
+    assert (run["state"], run["ok"]) == ("Failed", False)
+    assert "the hotel did not arrive: target 180.00 degrees" in run["message"]
+    assert "[simulated, time factor 2]" in run["message"]
 
 
 def test_ctrl_c_cancels_the_run_and_the_hardware_is_at_rest(labkeeper: Command) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,12 +51,14 @@ def estop(
     from labkeeper.render import err
 
     units = UnitDirectory.all(home_of(home)) if all_units else [_unit(home, unit)]
-    trouble = False
-    for one in units:
-        said = _engage(one, reason)
-        trouble = trouble or said is not None
+    if not units:
+        raise LabkeeperError(f"there are no units in {home_of(home)}: nothing was stopped")
+    # All at the same time, and each whatever becomes of the others.
+    with ThreadPoolExecutor(len(units)) as threads:
+        troubles = list(threads.map(lambda one: _engage(one, reason), units))
+    for one, said in zip(units, troubles, strict=True):
         err.print(f"{one.unit}: {said or 'energy off, stop latched'}", style="bold red", markup=False, soft_wrap=True)
-    raise typer.Exit(1 if trouble or not units else 0)
+    raise typer.Exit(1 if any(troubles) else 0)
 
 
 @app.command("list")
@@ -182,15 +185,19 @@ def _described(unit: UnitDirectory) -> dict[str, Any]:
 
 
 def _engage(unit: UnitDirectory, reason: str) -> str | None:
+    """Stop one unit; what is wrong, or None."""
+    requester = getpass.getuser()
     try:
-        request = {"do": "estop", "requester": getpass.getuser(), "reason": reason}
-        trouble = control.call(unit.socket, request)["trouble"]
-    except control.NoAgent:
-        content = {"requester": getpass.getuser(), "reason": reason, "at": datetime.now(UTC).isoformat()}
-        write_durably(unit.latch, content)
-        return (
-            "no agent runs, so nothing could be sent to the hardware: cut its power; the stop is latched for the agent"
-        )
+        trouble = control.call(unit.socket, {"do": "estop", "requester": requester, "reason": reason})["trouble"]
+    except control.NoAgent as error:
+        content = {"requester": requester, "reason": reason, "at": datetime.now(UTC).isoformat()}
+        try:
+            write_durably(unit.latch, content)
+        except OSError as failure:
+            return f"{error}, and the stop could not be latched ({failure}): cut the power of the hardware"
+        return f"{error}, so nothing could be sent to the hardware: cut its power; the stop is latched for the agent"
+    except LabkeeperError as error:
+        return f"the agent could not stop it, cut its power: {error}"
     return f"latched, but the hardware could not be reached, cut its power: {trouble}" if trouble else None
 
 
@@ -212,6 +219,8 @@ def _action(unit: UnitDirectory, action: Action, reason: str, outcome: Outcome |
 
 def _acknowledge_offline(unit: UnitDirectory, action: LabAction) -> dict[str, Any]:
     """Without an agent, the journal can be written to directly; its lock makes sure that there is none."""
+    if not unit.journal.exists():
+        raise LabkeeperError(f"unit {unit.unit} has no journal; if it was lost, start the agent and acknowledge then")
     with unit.locked():
         journal = Journal(unit.journal, unit.unit, lambda: datetime.now(UTC))
         try:

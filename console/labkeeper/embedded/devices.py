@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,11 @@ from labkeeper_devices.agent.host import UnitDirectory
 from labkeeper_devices.drivers.registry import simulator_command
 
 
+SHORT_LIFE_SECONDS = 30.0
+MOST_FAILURES = 3
+"""So many short lives of an agent in a row end the lab, with the agent's last words."""
+
+
 @dataclass
 class Unit:
     """One running unit and what it was started from."""
@@ -28,6 +34,8 @@ class Unit:
     directory: UnitDirectory
     agent: Child
     simulator: Child | None
+    started_at: float
+    failures: int = 0
 
 
 class Units:
@@ -53,7 +61,8 @@ class Units:
             told.append(f"device {key} stopped")
         for key, (device, pool, folder) in wanted.items():
             unit = self._units.get(key)
-            if unit is not None and unit.agent.running and (unit.device.spec, unit.pool) == (device.spec, pool):
+            if unit is not None and (unit.device.spec, unit.pool) == (device.spec, pool):
+                told += await self._keep_alive(unit)
                 continue
             if unit is not None:
                 await self._stop(unit)
@@ -62,12 +71,19 @@ class Units:
             told.append(f"device {key} started{note}")
         return told
 
-    def check(self) -> None:
-        """Raise `ChildFailed` if a part of a unit has ended by itself."""
-        for unit in self._units.values():
-            for child in (unit.simulator, unit.agent):
-                if child is not None:
-                    child.check()
+    async def _keep_alive(self, unit: Unit) -> list[str]:
+        """Restart an agent that ended by itself, as a node would; one that keeps ending at once is a failure."""
+        if unit.simulator is not None:
+            unit.simulator.check()
+        if unit.agent.running:
+            return []
+        lived = time.monotonic() - unit.started_at
+        unit.failures = unit.failures + 1 if lived < SHORT_LIFE_SECONDS else 1
+        if unit.failures >= MOST_FAILURES:
+            unit.agent.check()
+        unit.started_at = time.monotonic()
+        await unit.agent.start()
+        return [f"{unit.agent.name} had ended by itself and was started again: {unit.agent.tail(1)}"]
 
     async def stop(self) -> None:
         """Stop all units: agents first, so that they can drain."""
@@ -93,7 +109,7 @@ class Units:
             cwd=directory.path,
         )
         await agent.start()
-        return Unit(device, pool, directory, agent, simulator)
+        return Unit(device, pool, directory, agent, simulator, time.monotonic())
 
     async def _start_simulator(self, device: LabDevice, directory: UnitDirectory, folder: Path) -> Child:
         simulator = Child(

@@ -107,7 +107,6 @@ class EmbeddedLab:
             for line in await self.units.keep(self._wanted_units()):
                 self.tell(line)
             await self._keep_workers()
-            self.units.check()
             await asyncio.sleep(TICK_SECONDS)
 
     def _open(self, letter: dict[str, Any]) -> None:
