@@ -93,7 +93,7 @@ def parameter_problems(
         checked.pop("required", None)
     errors: Iterable[ValidationError] = Draft202012Validator(checked).iter_errors(dict(parameters))
     found = [Problem(_path(path, error), error.message, _hint(schema, error)) for error in errors]
-    return sorted(found, key=lambda problem: (problem.path, problem.message))
+    return sorted(found)
 
 
 def _path(base: str, error: ValidationError) -> str:

@@ -13,7 +13,7 @@ class LabkeeperError(Exception):
     """Base class of all errors raised by Labkeeper."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Problem:
     """One thing that is wrong with an input.
 
@@ -25,6 +25,13 @@ class Problem:
     hint: str = ""
     line: int | None = None
     source: str = ""
+
+    def __lt__(self, other: Problem) -> bool:
+        """By place, as a person goes through a file."""
+        return self._order() < other._order()
+
+    def _order(self) -> tuple[str, int, str, str]:
+        return self.source, self.line or 0, self.path, self.message
 
     def __str__(self) -> str:
         place = self.source

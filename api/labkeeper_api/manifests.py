@@ -5,28 +5,20 @@ No I/O: text comes in, objects or problems come out. Not for what only a running
 
 from __future__ import annotations
 
-import math
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
-from yaml.constructor import ConstructorError
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from labkeeper_api.documents import Document, NodePath, format_path, nearest_line, read
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds import BY_KIND, LabObject
-from labkeeper_api.meta import API_VERSION, DNS_LABEL
+from labkeeper_api.meta import API_VERSION, DNS_LABEL, GROUP
 from labkeeper_api.suggestions import did_you_mean
-
-MAX_BYTES = 4 * 1024 * 1024
-MAX_DEPTH = 64
-
-NodePath = tuple[str | int, ...]
-"""Where something stands in a document: keys and indices."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,7 @@ class Manifest:
 
     def line_of(self, *path: str | int) -> int | None:
         """Line of the part at `path`, or of the nearest part around it that is there."""
-        return _line(self.lines, path)
+        return nearest_line(self.lines, path)
 
     def problem(self, path: Sequence[str | int], message: str, hint: str = "") -> Problem:
         """A problem with the part at `path`."""
@@ -53,27 +45,43 @@ class Manifest:
 
 @dataclass
 class Parsed:
-    """What a file holds, as far as it could be read."""
+    """What a file holds, as far as it could be read; `foreign` counts the objects that are not Labkeeper's."""
 
     manifests: list[Manifest] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    foreign: int = 0
 
 
-def parse(text: str | bytes, source: str = "") -> Parsed:
-    """Read all objects of a manifest file. Never raises for bad input: what is wrong is in `problems`."""
-    parsed = Parsed()
-    try:
-        content = _decoded(text)
-        nodes = [node for node in yaml.compose_all(content, Loader=yaml.SafeLoader) if not _is_empty(node)]
-    except (InvalidInput, yaml.YAMLError, RecursionError) as error:
-        parsed.problems.append(_syntax_problem(error, source))
-        return parsed
-    if not nodes:
-        parsed.problems.append(Problem("", "the file holds no object", "it is empty or only comments", 1, source))
-    for node in nodes:
-        _document(node, source, parsed)
-    _distinct(parsed)
+def parse(text: str | bytes, source: str = "", *, among_others: bool = False) -> Parsed:
+    """Read all objects of a manifest file. Never raises for bad input: what is wrong is in `problems`.
+
+    With `among_others`, documents that clearly are not Labkeeper's (another API group, or neither `apiVersion` nor
+    `kind`) are counted and passed over.
+    """
+    found = read(text, source)
+    parsed = Parsed(problems=list(found.problems))
+    for document in found.documents:
+        if among_others and _is_foreign(document.data):
+            parsed.foreign += 1
+        else:
+            _object(document, source, parsed)
+    parsed.problems.extend(repeated(parsed.manifests))
     return parsed
+
+
+def repeated(manifests: Sequence[Manifest]) -> list[Problem]:
+    """Objects that stand in these manifests more than once."""
+    first: dict[tuple[str, str], Manifest] = {}
+    problems = []
+    for manifest in manifests:
+        meta = manifest.object.metadata
+        earlier = first.setdefault((manifest.object.kind, meta.key), manifest)
+        if earlier is not manifest:
+            line = earlier.line_of("metadata", "name")
+            where = f"on line {line}" if earlier.source == manifest.source else f"in {earlier.source}:{line}"
+            message = f"{manifest.object.kind} {meta.key} stands twice"
+            problems.append(manifest.problem(("metadata", "name"), message, f"the first is {where}"))
+    return problems
 
 
 def load(text: str | bytes, source: str = "") -> list[Manifest]:
@@ -82,14 +90,6 @@ def load(text: str | bytes, source: str = "") -> list[Manifest]:
     if parsed.problems:
         raise InvalidInput(parsed.problems)
     return parsed.manifests
-
-
-def format_path(path: Sequence[str | int]) -> str:
-    """`spec.schedules[0].cron` for ("spec", "schedules", 0, "cron")."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
-    return text
 
 
 def validation_problems(
@@ -105,148 +105,44 @@ def validation_problems(
             hint = did_you_mean(str(path[-1]), _siblings(model, path[:-1]))
         elif item["type"] == "missing":
             message = "is missing"
-        problems.append(Problem(format_path(path), message, hint, _line(lines or {}, path), source))
+        problems.append(Problem(format_path(path), message, hint, nearest_line(lines or {}, path), source))
     return problems
 
 
-def _is_empty(node: Node | None) -> bool:
-    """Whether nothing stands between two document marks."""
-    return node is None or (isinstance(node, ScalarNode) and node.tag.endswith(":null"))
+def _is_foreign(data: Any) -> bool:
+    if not isinstance(data, dict):
+        return True
+    version, kind = data.get("apiVersion"), data.get("kind")
+    ours = str(version).startswith(f"{GROUP}/") or (isinstance(kind, str) and kind.lower().startswith("lab"))
+    return not ours
 
 
-def _decoded(text: str | bytes) -> str:
-    if len(text) > MAX_BYTES:
-        raise InvalidInput([Problem("", f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB")])
-    if isinstance(text, str):
-        return text
-    try:
-        return text.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = text.count(b"\n", 0, error.start) + 1
-        raise InvalidInput([Problem("", "the file is not UTF-8 text", line=line)]) from error
-
-
-def _syntax_problem(error: Exception, source: str) -> Problem:
-    if isinstance(error, InvalidInput):
-        first = error.problems[0]
-        return Problem("", first.message, first.hint, first.line, source)
-    if isinstance(error, RecursionError):
-        return Problem("", "the document is nested too deeply", source=source)
-    mark = getattr(error, "problem_mark", None)
-    message = getattr(error, "problem", None) or str(error).splitlines()[0]
-    context = getattr(error, "context", None)
-    text = f"not valid YAML: {message}" + (f" {context}" if context else "")
-    line = mark.line + 1 if mark else getattr(error, "position", None) and 1
-    return Problem("", text, "", line, source)
-
-
-def _document(node: Node, source: str, parsed: Parsed) -> None:
-    lines: dict[NodePath, int] = {}
-    problems = list(_walk(node, (), lines, source))
-    if problems:
-        parsed.problems.extend(problems)
+def _object(document: Document, source: str, parsed: Parsed) -> None:
+    data, lines = document.data, document.lines
+    line = lines[()]
+    if not isinstance(data, dict):
+        message = "a manifest is a mapping with apiVersion, kind, metadata and spec"
+        parsed.problems.append(Problem("", message, "this one is a list or a single value", line, source))
         return
-    if not isinstance(node, MappingNode):
-        parsed.problems.append(
-            Problem(
-                "",
-                "a manifest is a mapping with apiVersion, kind, metadata and spec",
-                "this one is a list or a single value",
-                node.start_mark.line + 1,
-                source,
-            )
-        )
-        return
-    try:
-        data = _constructed(node)
-    except (ConstructorError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        parsed.problems.append(_syntax_problem(error, source))
-        return
-    if data.get("kind") == "List" and isinstance(data.get("items"), list):
-        for item in _list_items(node):
-            _document(item, source, parsed)
-        return
-    _object(data, lines, source, parsed)
-
-
-def _constructed(node: MappingNode) -> dict[str, Any]:
-    loader = yaml.SafeLoader("")
-    try:
-        data = loader.construct_document(node)
-    finally:
-        loader.dispose()
-    return dict(data)
-
-
-def _list_items(node: MappingNode) -> list[Node]:
-    for key, value in node.value:
-        if getattr(key, "value", None) == "items" and isinstance(value, SequenceNode):
-            return list(value.value)
-    return []
-
-
-def _walk(node: Node, path: NodePath, lines: dict[NodePath, int], source: str) -> Iterator[Problem]:
-    """Note the line of every part; refuse what YAML allows and an API object cannot hold."""
-    line = node.start_mark.line + 1
-    lines.setdefault(path, line)
-    if len(path) > MAX_DEPTH:
-        yield Problem(format_path(path[:3]) + "…", "is nested too deeply", "", line, source)
-    elif isinstance(node, MappingNode):
-        yield from _walk_mapping(node, path, lines, source)
-    elif isinstance(node, SequenceNode):
-        for index, child in enumerate(node.value):
-            yield from _walk(child, (*path, index), lines, source)
-    elif isinstance(node, ScalarNode) and node.tag.endswith(":float") and not math.isfinite(_number(node.value)):
-        yield Problem(format_path(path), f"{node.value} is not a number that JSON can hold", "", line, source)
-    elif isinstance(node, ScalarNode) and node.tag.endswith(":binary"):
-        yield Problem(format_path(path), "binary data has no place here", "", line, source)
-
-
-def _walk_mapping(node: MappingNode, path: NodePath, lines: dict[NodePath, int], source: str) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for key, child in node.value:
-        line = key.start_mark.line + 1
-        if not isinstance(key, ScalarNode):
-            yield Problem(format_path(path), "a key must be a single word", "", line, source)
-            continue
-        name = str(key.value)
-        if name in seen:
-            yield Problem(format_path((*path, name)), "stands twice", "keep one of the two", line, source)
-        seen.add(name)
-        lines[*path, name] = line
-        yield from _walk(child, (*path, name), lines, source)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text.replace("_", "").replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf"))
-    except ValueError:
-        return math.nan if "nan" in text.lower() else 0.0
-
-
-def _object(data: dict[str, Any], lines: Mapping[NodePath, int], source: str, parsed: Parsed) -> None:
-    line = lines.get((), 1)
     version, kind = data.get("apiVersion"), data.get("kind")
     if version != API_VERSION:
         found = "is missing" if version is None else f"is {version!r}"
-        where = _line(lines, ("apiVersion",)) or line
+        where = nearest_line(lines, ("apiVersion",))
         parsed.problems.append(Problem("apiVersion", found, f"Labkeeper's kinds are {API_VERSION}", where, source))
         return
     model = BY_KIND.get(kind) if isinstance(kind, str) else None
     if model is None:
         hint = did_you_mean(str(kind), BY_KIND) or f"the kinds are {', '.join(BY_KIND)}"
         message = "is missing" if kind is None else f"unknown kind {kind!r}"
-        parsed.problems.append(Problem("kind", message, hint, _line(lines, ("kind",)) or line, source))
+        parsed.problems.append(Problem("kind", message, hint, nearest_line(lines, ("kind",)), source))
         return
     data.pop("status", None)
     problems = _name_problems(data, lines, source)
     try:
-        built = model.model_validate(data)
+        # By way of JSON and strictly, as the API server would take it: no text for a number, no Python names.
+        built = model.model_validate_json(json.dumps(data), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         parsed.problems.extend([*problems, *validation_problems(error, source, lines, model)])
-        return
-    except RecursionError:
-        parsed.problems.append(Problem("", "the document is nested too deeply", "", line, source))
         return
     parsed.problems.extend(problems)
     if not problems:
@@ -266,7 +162,7 @@ def _name_problems(data: Mapping[str, Any], lines: Mapping[NodePath, int], sourc
                     f"metadata.{key}",
                     f"{value!r} is no valid name",
                     "lower-case letters, digits and hyphens, at most 63",
-                    _line(lines, ("metadata", key)),
+                    nearest_line(lines, ("metadata", key)),
                     source,
                 )
             )
@@ -275,29 +171,6 @@ def _name_problems(data: Mapping[str, Any], lines: Mapping[NodePath, int], sourc
 
 def _is_dns_label(text: str) -> bool:
     return re.fullmatch(DNS_LABEL.strip("^$"), text) is not None
-
-
-def _distinct(parsed: Parsed) -> None:
-    seen: dict[tuple[str, str, str], Manifest] = {}
-    for manifest in parsed.manifests:
-        meta = manifest.object.metadata
-        key = (manifest.object.kind, meta.namespace, meta.name)
-        if key in seen:
-            first = seen[key].line_of("metadata", "name")
-            parsed.problems.append(
-                manifest.problem(
-                    ("metadata", "name"), f"{key[0]} {meta.key} stands twice", f"the first is on line {first}"
-                )
-            )
-        seen[key] = manifest
-
-
-def _line(lines: Mapping[NodePath, int], path: Sequence[str | int]) -> int | None:
-    for length in range(len(path), -1, -1):
-        line = lines.get(tuple(path[:length]))
-        if line is not None:
-            return line
-    return None
 
 
 def _siblings(model: Any, path: Sequence[str | int]) -> list[str]:

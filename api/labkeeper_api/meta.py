@@ -46,6 +46,14 @@ def cel(*rules: Cel) -> dict[str, Any]:
     return {"x-kubernetes-validations": [rule.as_dict() for rule in rules]}
 
 
+def all_different(values: list[str]) -> list[str]:
+    """Refuse a value that stands twice, as the API server does in a list of type set."""
+    twice = next((value for index, value in enumerate(values) if value in values[:index]), None)
+    if twice is not None:
+        raise ValueError(f"{twice!r} stands twice")
+    return values
+
+
 class ApiModel(BaseModel):
     """A part of an API object: camelCase on the wire, snake_case in Python, unknown fields refused."""
 

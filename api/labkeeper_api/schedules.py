@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
-from dateutil.rrule import rrulestr
 from pydantic import Field, field_validator, model_validator
 
 from labkeeper_api.meta import ApiModel, Cel, Name
+from labkeeper_api.recurrence import check_cron, check_rrule
 
-_MINUTE = "([0-9]|[1-5][0-9])"
-_HOUR = "([0-9]|1[0-9]|2[0-3])"
-_DAY = "([1-9]|[12][0-9]|3[01])"
-_MONTH = "([1-9]|1[0-2]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_MINUTE = "([0-5]?[0-9])"
+_HOUR = "([01]?[0-9]|2[0-3])"
+_DAY = "(0?[1-9]|[12][0-9]|3[01])"
+_MONTH = "(0?[1-9]|1[0-2]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _WEEKDAY = "([0-7]|sun|mon|tue|wed|thu|fri|sat)"
 
 
 def _field(value: str) -> str:
-    item = rf"(\*|{value}(-{value})?)(/[1-9][0-9]?)?"
+    item = rf"(\*|{value}(-{value})?)(/(0?[1-9]|[1-9][0-9]))?"
     return rf"{item}(,{item})*"
 
 
 CRON_PATTERN = "^" + r"\s+".join(_field(v) for v in (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY)) + "$"
 """Five cron fields with their ranges, names of months and weekdays in lower case, lists, ranges and steps."""
+
+_CRON = re.compile(CRON_PATTERN.strip("^$"), re.ASCII)
 
 CRON_MESSAGE = (
     "cron must have five fields: minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-7; "
@@ -85,9 +88,10 @@ class Schedule(ApiModel):
     def _cron(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        # Six fields would be seconds to croniter; Prefect and Kubernetes read five.
-        if len(value.split()) != 5 or not croniter.is_valid(value):
+        # croniter knows more than cron (L, W, #, R, seconds), which the API server's rule does not let in.
+        if not _CRON.fullmatch(value.lower()) or not croniter.is_valid(value):
             raise ValueError(CRON_MESSAGE)
+        check_cron(value)
         return value
 
     @field_validator("interval_seconds")
@@ -101,10 +105,7 @@ class Schedule(ApiModel):
     @classmethod
     def _rrule(cls, value: str | None) -> str | None:
         if value is not None:
-            try:
-                rrulestr(value)
-            except (ValueError, TypeError, AttributeError) as error:
-                raise ValueError(f"not a recurrence rule of RFC 5545: {error}") from error
+            check_rrule(value)
         return value
 
     @field_validator("timezone")

@@ -7,18 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labkeeper_api.errors import Problem
-from labkeeper_api.manifests import Manifest, parse
+from labkeeper_api.manifests import Manifest, parse, repeated
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass
 class Loaded:
-    """Manifests that were asked for, and those that only stand beside them."""
+    """Manifests that were asked for, and those that only stand beside them.
+
+    `passed_over` are files of a folder that hold nothing of Labkeeper's, such as a kustomization or a driver's
+    configuration.
+    """
 
     manifests: list[Manifest] = field(default_factory=list)
     beside: list[Manifest] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    passed_over: list[Path] = field(default_factory=list)
 
     @property
     def all(self) -> list[Manifest]:
@@ -29,17 +34,27 @@ class Loaded:
 def load(paths: Iterable[Path], *, with_siblings: bool) -> Loaded:
     """Read files, and all manifest files of folders.
 
-    With `with_siblings`, the other manifests of a file's folder are read too, as far as they can be: what a workflow
-    refers to often stands in the file beside it.
+    A file that is named must hold manifests and nothing else; one in a folder may hold what is not ours. With
+    `with_siblings`, the other manifests of a file's folder are read too, as far as they can be: what a workflow refers
+    to often stands in the file beside it.
     """
     loaded = Loaded()
-    files: list[Path] = []
+    read: dict[Path, Path] = {}
     for path in paths:
-        files.extend(_files_of(path, loaded))
-    for file in files:
-        _read(file, loaded)
+        for file, in_folder in _files_of(path, loaded):
+            if file.resolve() not in read:
+                read[file.resolve()] = file
+                _read(file, loaded, in_folder=in_folder)
+    if loaded.passed_over and not loaded.manifests and not loaded.problems:
+        folder = str(loaded.passed_over[0].parent)
+        loaded.problems.append(
+            Problem("", "the folder holds no manifest", "its files are not Labkeeper's", source=folder)
+        )
+    # Within one file, reading it has told.
+    across = [problem for problem in repeated(loaded.manifests) if problem not in loaded.problems]
+    loaded.problems.extend(across)
     if with_siblings:
-        for file in _siblings(files):
+        for file in _siblings(read):
             loaded.beside.extend(parse(_bytes(file), str(file)).manifests)
     known: set[tuple[str, str]] = set()
     loaded.beside = [m for m in loaded.beside if _is_new(m, known, {_identity(m) for m in loaded.manifests})]
@@ -47,35 +62,48 @@ def load(paths: Iterable[Path], *, with_siblings: bool) -> Loaded:
 
 
 def manifest_files(folder: Path) -> list[Path]:
-    """All manifest files of a folder, in alphabetical order."""
+    """All manifest files of a folder, in alphabetical order. Raises OSError."""
     return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
 
 
-def _files_of(path: Path, loaded: Loaded) -> list[Path]:
-    if path.is_dir():
+def _files_of(path: Path, loaded: Loaded) -> list[tuple[Path, bool]]:
+    """The files that a path stands for, and whether they were found in a folder."""
+    if not path.is_dir():
+        return [(path, False)]
+    try:
         found = manifest_files(path)
-        if not found:
-            hint = f"manifests end in {', '.join(SUFFIXES)}"
-            loaded.problems.append(Problem("", "the folder holds no manifest", hint, source=str(path)))
-        return found
-    return [path]
+    except OSError as error:
+        loaded.problems.append(Problem("", f"cannot be read: {error.strerror}", source=str(path)))
+        return []
+    if not found:
+        hint = f"manifests end in {', '.join(SUFFIXES)}"
+        loaded.problems.append(Problem("", "the folder holds no manifest", hint, source=str(path)))
+    return [(file, True) for file in found]
 
 
-def _read(file: Path, loaded: Loaded) -> None:
+def _read(file: Path, loaded: Loaded, *, in_folder: bool) -> None:
     try:
         text = file.read_bytes()
     except OSError as error:
         loaded.problems.append(Problem("", f"cannot be read: {error.strerror}", source=str(file)))
         return
-    parsed = parse(text, str(file))
+    parsed = parse(text, str(file), among_others=in_folder)
     loaded.manifests.extend(parsed.manifests)
     loaded.problems.extend(parsed.problems)
+    if parsed.foreign and not parsed.manifests and not parsed.problems:
+        loaded.passed_over.append(file)
 
 
-def _siblings(files: list[Path]) -> list[Path]:
-    given = {file.resolve() for file in files}
-    folders = sorted({file.resolve().parent for file in files if file.exists()})
-    return [path for folder in folders for path in manifest_files(folder) if path.resolve() not in given]
+def _siblings(read: Iterable[Path]) -> list[Path]:
+    given = set(read)
+    found: list[Path] = []
+    for folder in sorted({file.parent for file in given if file.exists()}):
+        try:
+            found.extend(path for path in manifest_files(folder) if path.resolve() not in given)
+        except OSError:
+            # What stands beside a file only helps to check it; without it there are notes about what is missing.
+            continue
+    return found
 
 
 def _bytes(file: Path) -> bytes:

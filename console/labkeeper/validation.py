@@ -121,12 +121,16 @@ def _check_placement(
     if (entry is not None or workflow.spec.flow.entrypoint is not None) and pool.spec.type is not wanted:
         message = f"LabPool {name!r} is of type {pool.spec.type}, but this flow needs one of type {wanted}"
         findings.problems.append(manifest.problem(("spec", "placement", "pool"), message))
-    queues = [queue.name for queue in pool.spec.queues]
     queue = workflow.spec.placement.queue
-    if queue is not None and queue not in (*queues, DEFAULT_QUEUE):
-        message = f"LabPool {name!r} has no queue {queue!r}"
-        hint = did_you_mean(queue, queues)
-        findings.problems.append(manifest.problem(("spec", "placement", "queue"), message, hint))
+    if queue is not None:
+        _check_queue(manifest, ("spec", "placement", "queue"), queue, pool, findings)
+
+
+def _check_queue(manifest: Manifest, path: tuple[str | int, ...], queue: str, pool: LabPool, found: Findings) -> None:
+    queues = [known.name for known in pool.spec.queues]
+    if queue not in (*queues, DEFAULT_QUEUE):
+        message = f"LabPool {pool.metadata.name!r} has no queue {queue!r}"
+        found.problems.append(manifest.problem(path, message, did_you_mean(queue, queues)))
 
 
 def device_problems(
@@ -162,6 +166,9 @@ def _check_device(
     elif pool.spec.type is not PoolType.DEVICE:
         message = f"LabPool {device.spec.pool!r} is of type kubernetes; a device serves one of type device"
         findings.problems.append(manifest.problem(("spec", "pool"), message))
+    else:
+        for index, queue in enumerate(device.spec.queues):
+            _check_queue(manifest, ("spec", "queues", index), queue, pool, findings)
 
 
 def _check_run(manifest: Manifest, run: LabRun, world: World, catalog: Catalog, findings: Findings) -> None:

@@ -2,8 +2,8 @@
 
 Ours is the agent. Peers, on the same Prefect server in the same run, each with a servo of its own: a process worker
 as it comes (the one that the ratio is taken against), the same polling every second, and `flow.serve()`. All do the
-same: write the profile velocity. Ours counts from the first WRITE, with what it read before left out; peers from whatever byte
-comes first.
+same: write the profile velocity. Ours counts from the first WRITE, with what it read before left out; peers from
+whatever byte comes first.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def _bed(directory: Path) -> Iterator[Bed]:
     with PrefectServer(directory / "prefect") as prefect, ControlPlane(directory / "plane", audit_log=audit) as plane:
         plane.install_crds(*(yaml.safe_load(path.read_text("utf-8")) for path in sorted(CRDS.iterdir())))
         plane.create_namespace(NAMESPACE)
-        config.load_kube_config(str(plane.kubeconfig))
+        config.load_kube_config(str(plane.kubeconfig))  # type: ignore[no-untyped-call]
         environment = {
             **prefect.client_environment(directory / "operator-home"),
             "KUBECONFIG": str(plane.kubeconfig),
@@ -165,13 +165,13 @@ def _one_change(bed: Bed, index: int, objects: int) -> float:
     """Seconds from changing one LabWorkflow among all until its status speaks of the change."""
     name = f"w-{index * 37 % objects}"
     began = time.monotonic()
-    patched = bed.api.patch_namespaced_custom_object(
+    patched: Any = bed.api.patch_namespaced_custom_object(
         "labkeeper.dev", "v1alpha1", NAMESPACE, "labworkflows", name, {"spec": {"parameters": {"angle": 360 + index}}}
     )
     wanted = patched["metadata"]["generation"]
 
     def done() -> bool:
-        item = bed.api.get_namespaced_custom_object("labkeeper.dev", "v1alpha1", NAMESPACE, "labworkflows", name)
+        item: Any = bed.api.get_namespaced_custom_object("labkeeper.dev", "v1alpha1", NAMESPACE, "labworkflows", name)
         assert item["status"]["observedGeneration"] == wanted
         return True
 
@@ -243,7 +243,8 @@ def _create(bed: Bed, plural: str, kind: str, name: str, spec: dict[str, Any]) -
 
 
 def _list(bed: Bed, plural: str) -> list[dict[str, Any]]:
-    return list(bed.api.list_namespaced_custom_object("labkeeper.dev", "v1alpha1", NAMESPACE, plural)["items"])
+    listed: Any = bed.api.list_namespaced_custom_object("labkeeper.dev", "v1alpha1", NAMESPACE, plural)
+    return list(listed["items"])
 
 
 def _ready(bed: Bed, plural: str, count: int) -> bool:

@@ -75,13 +75,14 @@ def run(*, seed: int, count: int | None = None) -> Counts:
     """Kill so many times; what became of it."""
     kills = count or DEFAULT_KILLS
     print(f"agent-kill: {kills} kills, seed {seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="labkeeper-torture-") as folder, Progress() as progress:
-        with (
-            PrefectServer(Path(folder) / "prefect") as server,
-            Hotel(Path(folder), server, time_factor=FACTOR) as hotel,
-        ):
-            task = progress.add_task("killing the agent", total=kills)
-            return torture(hotel, seed, kills, lambda: progress.advance(task))
+    with (
+        tempfile.TemporaryDirectory(prefix="labkeeper-torture-") as folder,
+        Progress() as progress,
+        PrefectServer(Path(folder) / "prefect") as server,
+        Hotel(Path(folder), server, time_factor=FACTOR) as hotel,
+    ):
+        task = progress.add_task("killing the agent", total=kills)
+        return torture(hotel, seed, kills, lambda: progress.advance(task))
 
 
 def torture(hotel: Hotel, seed: int, kills: int, tick: Any = lambda: None) -> Counts:

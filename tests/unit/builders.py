@@ -11,6 +11,7 @@ import yaml
 
 from labkeeper_api import wire
 from labkeeper_api.catalog import Catalog, builtin_catalog
+from labkeeper_api.documents import DocumentLoader
 from labkeeper_api.kinds import LabAction, LabDevice, LabObject, LabPool, LabRun, LabWorkflow
 from labkeeper_operator.reconcile.observed import (
     ObservedDeployment,
@@ -178,7 +179,13 @@ def manifest(kind: str, name: str = "thing", spec: dict[str, Any] | None = None,
 
 def yaml_text(*documents: Any) -> str:
     """Documents as the text of one manifest file, in the order of their keys."""
-    return "---\n".join(yaml.safe_dump(document, sort_keys=False) for document in documents)
+    return "---\n".join(yaml.dump(document, Dumper=_Dumper, sort_keys=False) for document in documents)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that kubectl would take for something else, such as 0E0."""
+
+    yaml_implicit_resolvers = DocumentLoader.yaml_implicit_resolvers
 
 
 def observed_queue(name: str, priority: int, **given: Any) -> ObservedQueue:

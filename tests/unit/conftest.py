@@ -15,11 +15,14 @@ from tests.support import leaks
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_BEFORE = pytest.StashKey[leaks.Snapshot]()
-
 # The same examples in every run, so that a failure can be repeated; no deadline, because machines are shared.
 settings.register_profile(
-    "unit", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "unit",
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
 )
 settings.load_profile("unit")
 
@@ -37,17 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Remember what runs before any fixture of the test."""
-    item.stash[_BEFORE] = leaks.Snapshot.take()
-    return (yield)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a test that left a thread or a child process behind, seen when all its fixtures ended."""
-    try:
-        return (yield)
-    finally:
-        leaks.check(item.stash[_BEFORE], set)
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_left_running() -> Generator[None]:
+    """Fail a file whose tests left a thread or a child process behind. Looking after each test would take seconds."""
+    before = leaks.Snapshot.take()
+    yield
+    leaks.check(before, set)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from labkeeper_api.kinds.base import LabObject, PrinterColumn, Status
-from labkeeper_api.meta import ApiModel, Cel, Name
+from labkeeper_api.meta import ApiModel, Cel, Name, all_different
 
 MAX_CONFIG = 65536
 
@@ -65,6 +65,7 @@ class LabDeviceSpec(ApiModel):
     queues: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=63)]],
         Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        AfterValidator(all_different),
     ] = []
     """The queues of the pool that it serves; all of them when none is given."""
     connection: Connection | None = None

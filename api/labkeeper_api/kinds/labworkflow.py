@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from labkeeper_api.kinds.base import (
     DeletionPolicy,
@@ -15,10 +15,10 @@ from labkeeper_api.kinds.base import (
     PrinterColumn,
     Status,
 )
-from labkeeper_api.meta import ApiModel, Cel, Name
+from labkeeper_api.meta import ApiModel, Cel, Name, all_different
 from labkeeper_api.schedules import Schedule
 
-ENTRYPOINT = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*$"
+ENTRYPOINT = "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*[.:][A-Za-z_][A-Za-z0-9_]*$"
 """A module path and a function: `package.module:function`."""
 
 FREE_FORM = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -124,6 +124,7 @@ class LabWorkflowSpec(ApiModel):
     tags: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=120)]],
         Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        AfterValidator(all_different),
     ] = []
     """Tags of the deployment and its runs in Prefect."""
     prefect: PrefectDeploymentNames | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,5 +57,7 @@ class OperationSpec:
             "additionalProperties": False,
         }
         if "$defs" in schema:
+            # Prefect's UI and validation look for nested models here.
             result["definitions"] = schema["$defs"]
-        return result
+        moved: dict[str, Any] = json.loads(json.dumps(result).replace('"#/$defs/', '"#/definitions/'))
+        return moved

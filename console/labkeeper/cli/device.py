@@ -48,8 +48,7 @@ def estop(
 
     Nothing is waited for, neither the run under way nor Prefect. The stop stays until `labkeeper device release`.
     """
-    from labkeeper.render import err
-
+    # No `labkeeper.render` here: it brings Prefect in, which takes seconds.
     units = UnitDirectory.all(home_of(home)) if all_units else [_unit(home, unit)]
     if not units:
         raise LabkeeperError(f"there are no units in {home_of(home)}: nothing was stopped")
@@ -57,7 +56,7 @@ def estop(
     with ThreadPoolExecutor(len(units)) as threads:
         troubles = list(threads.map(lambda one: _engage(one, reason), units))
     for one, said in zip(units, troubles, strict=True):
-        err.print(f"{one.unit}: {said or 'energy off, stop latched'}", style="bold red", markup=False, soft_wrap=True)
+        typer.secho(f"{one.unit}: {said or 'energy off, stop latched'}", err=True, bold=True, fg=typer.colors.RED)
     raise typer.Exit(1 if any(troubles) else 0)
 
 

@@ -28,7 +28,8 @@ def validate(
 ) -> None:
     """Say everything that is wrong with manifest files, with file, line and what would be right.
 
-    Manifests that stand in the same folder are taken into account. Exit code 0: sound, 2: problems.
+    Manifests that stand in the same folder are taken into account. Of a folder, files that hold nothing of Labkeeper's
+    are passed over. Exit code 0: sound, 2: problems.
     """
     from labkeeper import files as manifest_files
     from labkeeper import validation
@@ -37,12 +38,14 @@ def validate(
 
     loaded = manifest_files.load(files, with_siblings=True)
     findings = validation.check(loaded.manifests, builtin_catalog(), beside=loaded.beside)
-    problems = sorted({*loaded.problems, *findings.problems}, key=lambda p: (p.source, p.line or 0, p.path))
+    other = [Problem("", "passed over: it holds nothing of Labkeeper's", source=str(p)) for p in loaded.passed_over]
+    notes = [*findings.notes, *other]
+    problems = sorted({*loaded.problems, *findings.problems})
     if output is Output.JSON:
-        content = {"ok": not problems, "problems": _dicts(problems), "notes": _dicts(findings.notes)}
+        content = {"ok": not problems, "problems": _dicts(problems), "notes": _dicts(notes)}
         typer.echo(json.dumps(content, indent=2))
     else:
-        err.print(problems_text(problems, findings.notes), soft_wrap=True)
+        err.print(problems_text(problems, notes), soft_wrap=True)
         if not problems:
             objects = ", ".join(f"{m.object.kind} {m.object.metadata.key}" for m in loaded.manifests)
             out.print(f"sound: {objects}", markup=False, soft_wrap=True)

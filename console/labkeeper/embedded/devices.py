@@ -19,7 +19,6 @@ from labkeeper_api.wire import unit_name
 from labkeeper_devices.agent.host import UnitDirectory
 from labkeeper_devices.drivers.registry import simulator_command
 
-
 SHORT_LIFE_SECONDS = 30.0
 MOST_FAILURES = 3
 """So many short lives of an agent in a row end the lab, with the agent's last words."""

@@ -21,6 +21,9 @@ from labkeeper_operator.objects import Key
 Listener = Callable[[dict[str, Any]], None]
 
 
+_APPLIED = ("apiVersion", "kind", "metadata", "spec")
+
+
 class ObjectStore:
     """The objects of one embedded lab; a `labkeeper_operator.ports.Cluster`."""
 
@@ -50,20 +53,16 @@ class ObjectStore:
         wanted = obj.model_dump(mode="json", by_alias=True, exclude_none=True)
         key = Key(obj.kind, obj.metadata.namespace, obj.metadata.name)
         old = self._objects.get(key)
-        if old is not None and old["spec"] == wanted["spec"]:
+        told = {"labels": obj.metadata.labels, "annotations": obj.metadata.annotations}
+        if old is None:
+            metadata = {**self._new_metadata(obj), **told}
+            self._keep({name: metadata if name == "metadata" else wanted[name] for name in _APPLIED})
+            return True
+        changed = old["spec"] != wanted["spec"]
+        metadata = {**old["metadata"], **told, "generation": old["metadata"]["generation"] + changed}
+        if not changed and metadata == old["metadata"]:
             return False
-        metadata = dict(old["metadata"]) if old is not None else self._new_metadata(obj)
-        metadata["generation"] = metadata.get("generation", 0) + 1
-        status = {"status": old["status"]} if old is not None and "status" in old else {}
-        self._keep(
-            {
-                "apiVersion": wanted["apiVersion"],
-                "kind": obj.kind,
-                "metadata": metadata,
-                "spec": wanted["spec"],
-                **status,
-            }
-        )
+        self._keep({**old, "metadata": metadata, "spec": wanted["spec"]})
         return True
 
     def remove(self, key: Key) -> None:
@@ -85,26 +84,26 @@ class ObjectStore:
 
     async def add_finalizer(self, obj: LabObject) -> dict[str, Any] | None:
         """Hold the object back on deletion."""
-        return self._with_metadata(obj, finalizers=[*obj.metadata.finalizers, FINALIZER])
+        return self._with_finalizers(obj, lambda names: [*(name for name in names if name != FINALIZER), FINALIZER])
 
     async def remove_finalizer(self, obj: LabObject) -> dict[str, Any] | None:
         """Let a deleted object go."""
-        left = [name for name in obj.metadata.finalizers if name != FINALIZER]
-        key = Key(obj.kind, obj.metadata.namespace, obj.metadata.name)
-        raw = self._with_metadata(obj, finalizers=left)
-        if raw is not None and not left and "deletionTimestamp" in raw["metadata"]:
-            self._drop(key)
+        raw = self._with_finalizers(obj, lambda names: [name for name in names if name != FINALIZER])
+        if raw is not None and not raw["metadata"]["finalizers"] and "deletionTimestamp" in raw["metadata"]:
+            self._drop(_key(raw))
             return None
         return raw
 
     async def write_status(self, obj: LabObject, status: dict[str, Any]) -> dict[str, Any] | None:
         """Replace the object's status."""
         raw = self._same(obj)
-        return self._keep({**raw, "status": status}, tell=False) if raw is not None else None
+        written = {**raw, "status": copy.deepcopy(status)} if raw is not None else None
+        return self._keep(written, tell=False) if written is not None else None
 
     async def delete(self, obj: LabObject) -> None:
         """Ask for the object's deletion."""
-        self.remove(Key(obj.kind, obj.metadata.namespace, obj.metadata.name))
+        if self._same(obj) is not None:
+            self.remove(Key(obj.kind, obj.metadata.namespace, obj.metadata.name))
 
     # Inside.
 
@@ -112,11 +111,12 @@ class ObjectStore:
         raw = self._objects.get(Key(obj.kind, obj.metadata.namespace, obj.metadata.name))
         return raw if raw is not None and raw["metadata"]["uid"] == obj.metadata.uid else None
 
-    def _with_metadata(self, obj: LabObject, **changes: Any) -> dict[str, Any] | None:
+    def _with_finalizers(self, obj: LabObject, change: Callable[[list[str]], list[str]]) -> dict[str, Any] | None:
         raw = self._same(obj)
         if raw is None:
             return None
-        return self._keep({**raw, "metadata": {**raw["metadata"], **changes}}, tell=False)
+        names = change(raw["metadata"].get("finalizers", []))
+        return self._keep({**raw, "metadata": {**raw["metadata"], "finalizers": names}}, tell=False)
 
     def _new_metadata(self, obj: LabObject) -> dict[str, Any]:
         return {
@@ -124,8 +124,7 @@ class ObjectStore:
             "namespace": obj.metadata.namespace,
             "uid": str(uuid.uuid4()),
             "creationTimestamp": _now(),
-            "labels": obj.metadata.labels,
-            "annotations": obj.metadata.annotations,
+            "generation": 1,
         }
 
     def _keep(self, raw: dict[str, Any], *, tell: bool = True) -> dict[str, Any]:

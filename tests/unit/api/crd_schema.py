@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from jsonschema import Draft4Validator
@@ -14,9 +15,15 @@ from labkeeper_api.kinds import LabObject
 Schema = dict[str, Any]
 
 
+@cache
+def definition_of(kind: type[LabObject]) -> Schema:
+    """The CRD of a kind, generated once. Not to be changed."""
+    return crd(kind)
+
+
 def schema_of(kind: type[LabObject]) -> Schema:
     """The schema of a kind's only version."""
-    schema: Schema = crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema: Schema = definition_of(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return schema
 
 
@@ -39,17 +46,18 @@ def is_free(schema: Schema) -> bool:
     return bool(schema.get("x-kubernetes-preserve-unknown-fields"))
 
 
-def _strict(schema: Schema) -> Schema:
-    """The schema with what the API server does with unknown fields: refuse them, as kubectl asks it to."""
-    closed = copy.deepcopy(schema)
+@cache
+def _validator(kind: type[LabObject]) -> Draft4Validator:
+    """Checks as the API server does when kubectl asks it to refuse unknown fields."""
+    closed = copy.deepcopy(schema_of(kind))
     for path, node in nodes(closed):
         if "properties" in node and path != ".metadata":
             node["additionalProperties"] = False
-    return closed
+    # OpenAPI v3.0 is JSON schema draft 4 with regard to exclusive bounds.
+    return Draft4Validator(closed)
 
 
 def refusals(kind: type[LabObject], data: dict[str, Any]) -> list[str]:
     """What the schema of a kind's CRD has against an object on the wire."""
-    # OpenAPI v3.0 is JSON schema draft 4 with regard to exclusive bounds.
-    errors = Draft4Validator(_strict(schema_of(kind))).iter_errors(data)
+    errors = _validator(kind).iter_errors(data)
     return [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in errors]

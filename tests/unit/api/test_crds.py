@@ -9,11 +9,11 @@ import pytest
 import yaml
 from hypothesis import given
 
-from labkeeper_api.crds import all_crds, crd
+from labkeeper_api.crds import all_crds
 from labkeeper_api.kinds import BY_KIND, KINDS, LabDevice, LabObject, LabPool, LabRun, LabWorkflow
 from tests.unit import builders as b
 from tests.unit.api import strategies
-from tests.unit.api.crd_schema import is_free, nodes, part, refusals, schema_of
+from tests.unit.api.crd_schema import definition_of, is_free, nodes, part, refusals, schema_of
 
 CRDS = b.REPOSITORY / "charts" / "labkeeper" / "crds"
 FORBIDDEN = ("$ref", "$defs", "anyOf", "oneOf", "allOf", "not", "title", "const", "additionalProperties", "examples")
@@ -24,7 +24,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind_n
 
 def version_of(kind: type[LabObject]) -> dict[str, Any]:
     """The only version of a kind's CRD."""
-    (version,) = crd(kind)["spec"]["versions"]
+    (version,) = definition_of(kind)["spec"]["versions"]
     return dict(version)
 
 
@@ -178,18 +178,18 @@ def test_parameters_and_results_keep_whatever_they_hold(kind: type[LabObject], p
 @every_kind
 def test_a_kind_is_namespaced_with_a_status_of_its_own(kind: type[LabObject]) -> None:
     version = version_of(kind)
-    assert crd(kind)["spec"]["scope"] == "Namespaced"
+    assert definition_of(kind)["spec"]["scope"] == "Namespaced"
     assert version["subresources"] == {"status": {}}
     assert (version["name"], version["served"], version["storage"]) == ("v1alpha1", True, True)
 
 
 @every_kind
 def test_a_kind_is_found_by_short_name_and_category(kind: type[LabObject]) -> None:
-    names = crd(kind)["spec"]["names"]
+    names = definition_of(kind)["spec"]["names"]
     assert names["shortNames"] == [kind.short_name]
     assert names["categories"] == ["lab"]
     assert (names["listKind"], names["singular"]) == (f"{names['kind']}List", names["kind"].lower())
-    assert crd(kind)["metadata"]["name"] == f"{names['plural']}.labkeeper.dev"
+    assert definition_of(kind)["metadata"]["name"] == f"{names['plural']}.labkeeper.dev"
 
 
 def resolves(schema: dict[str, Any], json_path: str) -> bool:

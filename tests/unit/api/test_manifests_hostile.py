@@ -36,7 +36,7 @@ def test_a_number_that_json_cannot_hold_is_placed(number: str) -> None:
 
 
 def test_such_a_number_is_refused_as_a_key_too() -> None:
-    assert only(with_parameter("{.inf: 1, .nan: 2}")).line == LAST_LINE
+    assert [problem.line for problem in parse(with_parameter("{.inf: 1, .nan: 2}")).problems] == [LAST_LINE] * 2
 
 
 def test_binary_data_are_refused_where_they_stand() -> None:
@@ -132,7 +132,7 @@ def test_deep_nesting_is_refused(text: str) -> None:
     assert problem.line == LAST_LINE
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 20_000, "- " * 20_000 + "a", "!!str " * 5 + "[" * 5000])
+@pytest.mark.parametrize("text", ["[" * 5_000, "{a: " * 20_000, "- " * 5_000 + "a", "!!str " * 5 + "[" * 5000])
 def test_nesting_beyond_any_stack_is_a_problem(text: str) -> None:
     assert len(parse(text).problems) == 1
 

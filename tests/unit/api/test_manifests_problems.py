@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from labkeeper_api.documents import MAX_BYTES
 from labkeeper_api.errors import Problem
 from labkeeper_api.kinds import BY_KIND
-from labkeeper_api.manifests import MAX_BYTES, parse
+from labkeeper_api.manifests import parse
 from tests.unit import builders as b
 
 POOL = """\

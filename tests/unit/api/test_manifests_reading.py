@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from labkeeper_api.documents import format_path
 from labkeeper_api.errors import InvalidInput
 from labkeeper_api.kinds import LabPool, LabRun, LabWorkflow
-from labkeeper_api.manifests import format_path, load, parse
+from labkeeper_api.manifests import load, parse
 from tests.unit import builders as b
 from tests.unit.api import strategies
 from tests.unit.builders import REPOSITORY

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from pydantic import ValidationError
 
 from labkeeper_api.schedules import CRON_MESSAGE, CRON_PATTERN, INTERVAL_MESSAGE, ONE_TIMING, Schedule
@@ -38,12 +38,14 @@ def problem(**given_: Any) -> tuple[str, str]:
     return ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
 
 
+@settings(max_examples=100)
 @given(strategies.valid_crons)
 def test_both_checks_accept_lists_ranges_steps_and_names(cron: str) -> None:
     assert crd_accepts(cron)
     assert model_accepts(cron)
 
 
+@settings(max_examples=100)
 @given(strategies.broken_crons())
 def test_both_checks_refuse_a_broken_expression(cron: str) -> None:
     assert not model_accepts(cron)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkeeper_api.kinds import LabPool
@@ -52,6 +52,7 @@ def expected(queues: dict[str, int]) -> dict[str, int]:
     return {"default": max(queues.values(), default=0) + 1, **queues}
 
 
+@settings(max_examples=100)
 @given(wanted_priorities, prefect_queues())
 def test_any_queues_in_prefect_end_as_the_spec_says(wanted: dict[str, int], seen: dict[str, int]) -> None:
     pool = b.a_pool(queues=wanted)
@@ -61,6 +62,7 @@ def test_any_queues_in_prefect_end_as_the_spec_says(wanted: dict[str, int], seen
     assert plan(pool, prefect) == Plan()
 
 
+@settings(max_examples=100)
 @given(wanted_priorities, wanted_priorities)
 def test_a_changed_spec_ends_as_it_says_and_leaves_nothing_behind(
     before: dict[str, int], after: dict[str, int]

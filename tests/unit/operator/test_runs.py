@@ -16,9 +16,9 @@ from tests.unit import builders as b
 COMPLETE = {"conditions": [b.condition("Complete")], "ended": b.NOW.isoformat()}
 
 
-def plan(run: LabRun, workflow: LabWorkflow | None = None, **world: Any) -> Plan:
+def plan(labrun: LabRun, workflow: LabWorkflow | None = None, **world: Any) -> Plan:
     """What is planned for a LabRun of a workflow that is ready, unless another is given."""
-    return runs.plan(run, runs.RunWorld(b.CATALOG, workflow or b.a_ready_workflow(), **world))
+    return runs.plan(labrun, runs.RunWorld(b.CATALOG, workflow or b.a_ready_workflow(), **world))
 
 
 def creation(run: LabRun, workflow: LabWorkflow | None = None) -> CreateRun:
@@ -107,7 +107,7 @@ def test_waiting_for_a_workflow_says_why_it_is_not_ready() -> None:
 
 
 def test_a_suspended_workflow_still_runs_on_request() -> None:
-    assert creation(b.a_run(), b.a_ready_workflow(suspend=True))
+    assert creation(b.a_run(), b.a_ready_workflow(suspend=True)).deployment_id == "dep-1"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_wrong_parameters_are_for_a_person_to_mend(shared: dict[str, Any], own: 
 
 def test_parameters_of_an_entrypoint_are_not_checked() -> None:
     workflow = b.a_ready_workflow(flow={"entrypoint": "lab:measure"}, placement={"pool": "jobs"})
-    assert creation(b.a_run(parameters={"anything": 1}), workflow)
+    assert creation(b.a_run(parameters={"anything": 1}), workflow).body["parameters"] == {"anything": 1}
 
 
 @pytest.mark.parametrize("state", ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"])

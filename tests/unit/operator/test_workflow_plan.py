@@ -260,6 +260,11 @@ def test_the_version_says_whether_two_deployments_differ() -> None:
     assert created(b.a_workflow(description="Other.")).body["version"] != version
 
 
+def test_the_order_of_parameters_makes_no_difference() -> None:
+    before, after = b.a_script_workflow(parameters={"a": 1, "b": 2}), b.a_script_workflow(parameters={"b": 2, "a": 1})
+    assert planned_over(before, after) == ()
+
+
 def test_the_order_of_tags_makes_no_difference() -> None:
     assert planned_over(b.a_workflow(tags=["a", "b"]), b.a_workflow(tags=["b", "a"])) == ()
 

@@ -110,6 +110,14 @@ def test_a_claim_of_another_workflow_is_not_taken_over_by_adoption() -> None:
     assert stalls(b.a_workflow(adopt=True), claimed_by="default/first").reason == Reason.CONFLICT
 
 
+def test_a_name_that_its_former_holder_is_about_to_leave_is_waited_for() -> None:
+    """Nobody has to act: the other one removes its deployment by itself."""
+    with pytest.raises(Waiting) as caught:
+        actions(b.a_workflow(), observed=deployed(b.a_workflow()), left_by="default/first")
+    assert caught.value.reason == Reason.PROGRESSING
+    assert "default/first" in caught.value.message
+
+
 def with_tags(tags: list[str]) -> Any:
     """The deployment of the workflow with other tags."""
     observed = deployed(b.a_workflow())

@@ -107,9 +107,8 @@ def test_a_schedule_that_somebody_added_by_hand_is_removed() -> None:
     ids=["suspend", "parameters", "cron", "timezone", "to interval", "to rrule"],
 )
 def test_a_changed_schedule_keeps_its_id(change: dict[str, Any], expected: dict[str, Any]) -> None:
-    script = {"flow": {"entrypoint": "lab:measure"}, "placement": {"pool": "jobs"}}
-    before = b.a_workflow(schedules=[NIGHT], **script)
-    (action,) = planned_over(before, b.a_workflow(schedules=[{**NIGHT, **change}], **script))
+    before, after = b.a_script_workflow(schedules=[NIGHT]), b.a_script_workflow(schedules=[{**NIGHT, **change}])
+    (action,) = planned_over(before, after)
     assert action == UpdateSchedule("dep-1", "sched-night", expected)
 
 
