@@ -15,6 +15,11 @@ from typing import Any, Self
 
 import httpx
 
+from labkeeper_api import wire
+from labkeeper_api.catalog import CatalogEntry
+from labkeeper_api.operations import OPERATIONS
+from labkeeper_api.operations.plate_resort import DRIVER, GUIDE_DEPLOYMENTS
+from labkeeper_devices.agent import control
 from labkeeper_devices.agent.host import UnitDirectory
 from labkeeper_devices.agent.journal import Command, Journal
 from labkeeper_devices.simulators.servo import ServoControl, ServoProcess, start_servo
@@ -62,6 +67,41 @@ class Prefect:
         """Id of a deployment by `flow/deployment`."""
         return str(self.ask("GET", f"/deployments/name/{full_name}")["id"])
 
+    def ensure_pool(self, pool: str) -> None:
+        """A work pool for device agents of that name."""
+        template = wire.device_job_template()
+        body = {"name": pool, "type": wire.WORKER_TYPE, "base_job_template": template}
+        try:
+            self.ask("POST", "/work_pools/", body)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.CONFLICT:
+                raise
+
+    def deploy(self, pool: str, operation: str, name: str, /, *, queue: str | None = None, **variables: Any) -> str:
+        """Deploy an operation of the plate hotel under a name; `variables` are further job variables. Its id."""
+        entry = CatalogEntry.of_operation(OPERATIONS[f"{DRIVER}.{operation}"])
+        flow = self.ask("POST", "/flows/", {"name": entry.flow_name})["id"]
+        body = {
+            "flow_id": flow,
+            "name": name,
+            "work_pool_name": pool,
+            "work_queue_name": queue,
+            "parameter_openapi_schema": entry.parameter_schema,
+            "enforce_parameter_schema": False,
+            "job_variables": {wire.OPERATION_VARIABLE: entry.operation, **variables},
+            "version": "1",
+        }
+        return str(self.ask("POST", "/deployments/", body)["id"])
+
+    def set_state(self, run_id: str, type_: str, *, force: bool = False, **state: Any) -> str:
+        """Propose a state, as people, the operator and other agents do; what Prefect answers to it."""
+        body = {"state": {"type": type_, **state}, "force": force}
+        return str(self.ask("POST", f"/flow_runs/{run_id}/set_state", body)["status"])
+
+    def states(self, run_id: str) -> list[dict[str, Any]]:
+        """All states that a run went through, oldest first."""
+        return list(self.ask("GET", f"/flow_run_states/?flow_run_id={run_id}"))
+
     def create_run(self, deployment_id: str, **parameters: Any) -> dict[str, Any]:
         """Create a flow run."""
         path = f"/deployments/{deployment_id}/create_flow_run"
@@ -85,22 +125,37 @@ class Hotel:
     """One unit of the plate hotel with everything around it."""
 
     def __init__(
-        self, directory: Path, server: PrefectServer, *, time_factor: float = 1.0, pool: str = "hotel"
+        self,
+        directory: Path,
+        server: PrefectServer,
+        *,
+        time_factor: float = 1.0,
+        pool: str = "hotel",
+        node: str = "bench-1",
+        prefix: str | None = None,
+        api_url: str | None = None,
     ) -> None:
+        """`prefix`: begins the names of the deployments, for several hotels on one server; else they are the guide's.
+
+        `api_url`: where the agent reaches Prefect, when that is not where the server is.
+        """
         self.directory = directory
         self.home = directory / "home"
-        self.unit = UnitDirectory.of(self.home, UNIT)
+        self.unit = UnitDirectory.of(self.home, UNIT.replace("bench-1", node))
         self.pool = pool
         self.prefect = Prefect(server.api_url)
         self._server = server
         self._factor = time_factor
+        self._prefix = prefix
+        self._api_url = api_url
+        self._deployments: dict[str, str] = {}
         self._manifest = directory / "device.yaml"
         self.servo: ServoProcess | None = None
         self.agent = ManagedProcess(
             "the agent",
             [
                 *(sys.executable, "-m", "labkeeper", "agent", "run", str(self._manifest), "--pool", pool),
-                *("--node", "bench-1", "--home", str(self.home)),
+                *("--node", node, "--home", str(self.home)),
             ],
             log=directory / "agent.log",
             env=self.environment(),
@@ -121,10 +176,16 @@ class Hotel:
 
     def environment(self) -> dict[str, str]:
         """The environment of a command that works with this hotel."""
-        return {**self._server.client_environment(self.directory / "prefect-home"), "LABKEEPER_HOME": str(self.home)}
+        found = {**self._server.client_environment(self.directory / "prefect-home"), "LABKEEPER_HOME": str(self.home)}
+        return found if self._api_url is None else {**found, "PREFECT_API_URL": self._api_url}
 
     def deploy(self) -> None:
         """Deploy the guide's ten flows to the pool."""
+        if self._prefix is not None:
+            self.prefect.ensure_pool(self.pool)
+            for operation, name in GUIDE_DEPLOYMENTS.items():
+                self._deployments[operation] = self.prefect.deploy(self.pool, operation, f"{self._prefix}-{name}")
+            return
         command = [sys.executable, "-m", "labkeeper_flows.plate_resort.deploy_flows", self.pool]
         subprocess.run(command, check=True, capture_output=True, env=self.environment(), timeout=60)
 
@@ -143,7 +204,9 @@ class Hotel:
             assert status["state"] in states, status
             return dict(status)
 
-        return eventually(look, timeout, 0.02, what=f"state {' or '.join(states)}")
+        # An agent that ended will not come to any state: that error is not waited about.
+        not_yet = (AssertionError, OSError, ValueError)
+        return eventually(look, timeout, 0.02, what=f"state {' or '.join(states)}", retry_on=not_yet)
 
     def labkeeper(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the `labkeeper` command as a person on this host would."""
@@ -158,8 +221,26 @@ class Hotel:
 
     def submit(self, operation: str, **parameters: Any) -> str:
         """Create a run of one of the guide's deployments; its id."""
-        flow, deployment = operation.replace("_", "-"), _deployment_of(operation)
-        return str(self.prefect.create_run(self.prefect.deployment_id(f"{flow}/{deployment}"), **parameters)["id"])
+        if operation not in self._deployments:
+            name = f"{operation.replace('_', '-')}/{GUIDE_DEPLOYMENTS[operation]}"
+            self._deployments[operation] = self.prefect.deployment_id(name)
+        return str(self.prefect.create_run(self._deployments[operation], **parameters)["id"])
+
+    def run(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Create a run and wait for its end."""
+        return self.prefect.wait(self.submit(operation, **parameters))
+
+    def ask_agent(self, do: str, **request: Any) -> dict[str, Any]:
+        """Ask the running agent over its control socket, which is what commands do. Raises `LabkeeperError`."""
+        return control.call(self.unit.socket, {"do": do, **request})
+
+    def act(self, action: str, *, outcome: str | None = None, reason: str = "a test says so") -> dict[str, Any]:
+        """What a person does, without starting a command for it: `Acknowledge` or `Release`."""
+        spec = {"device": "hotel", "unit": self.unit.unit, "action": action, "reason": reason, "requester": "tester"}
+        given = {**spec, "outcome": outcome} if outcome is not None else spec
+        resource = {"apiVersion": "labkeeper.dev/v1alpha1", "kind": "LabAction"}
+        wanted = {**resource, "metadata": {"name": "of-a-test", "namespace": "lab"}, "spec": given}
+        return self.ask_agent("act", action=wanted)
 
     def control(self) -> ServoControl:
         """Look into the servo and set things wrong."""
@@ -169,17 +250,11 @@ class Hotel:
         """Commands in the journal that were begun and not ended; only while no agent runs."""
         if not self.unit.journal.exists():
             return []
-        journal = Journal(self.unit.journal, UNIT, _no_clock)
+        journal = Journal(self.unit.journal, self.unit.unit, _no_clock)
         try:
             return journal.open_commands()
         finally:
             journal.close()
-
-
-def _deployment_of(operation: str) -> str:
-    from labkeeper_api.operations.plate_resort import GUIDE_DEPLOYMENTS
-
-    return GUIDE_DEPLOYMENTS[operation]
 
 
 def _no_clock() -> Any:

@@ -15,15 +15,24 @@ from datetime import datetime
 from typing import Any
 
 from labkeeper_api.kinds import LabDevice
-from labkeeper_devices.agent import guard, recovery
+from labkeeper_devices.agent import guard, settling
 from labkeeper_devices.agent.carrier import Carried, Carrier, Errand
 from labkeeper_devices.agent.claiming import AWAY_SECONDS, Claim, Claimer
 from labkeeper_devices.agent.connection import Connection
 from labkeeper_devices.agent.control import ControlServer
 from labkeeper_devices.agent.desk import Desk
+from labkeeper_devices.agent.emergency import Emergencies
 from labkeeper_devices.agent.host import UnitDirectory, write_durably
-from labkeeper_devices.agent.journal import Conclusion, Journal
-from labkeeper_devices.agent.prefect_link import DueRun, PrefectAway, PrefectLink, PrefectRefused, Work, open_link
+from labkeeper_devices.agent.journal import Conclusion, Journal, JournalError
+from labkeeper_devices.agent.prefect_link import (
+    DueRun,
+    Noticed,
+    PrefectAway,
+    PrefectLink,
+    PrefectRefused,
+    Work,
+    open_link,
+)
 from labkeeper_devices.agent.stopper import EmergencyStop
 from labkeeper_devices.agent.unit import Situation
 from labkeeper_devices.drivers.base import Driver, Interrupt
@@ -64,7 +73,10 @@ class Agent:
         self._clock = clock
         self._interrupt = Interrupt()
         self._journal = Journal(directory.journal, settings.unit, clock)
-        self._stop = EmergencyStop(directory.latch, driver, self._interrupt, clock, self._changed_elsewhere)
+        self._note = _simulation_note(device)
+        self._stop = EmergencyStop(
+            directory.latch, driver, self._interrupt, clock, self._changed_elsewhere, self._record_stop
+        )
         self._connection = Connection(driver, lambda: self.situation, self._publish)
         self._carrier = Carrier(
             driver,
@@ -72,7 +84,7 @@ class Agent:
             self._interrupt,
             refusals=self._refusals,
             clock=clock,
-            simulated=_simulation_note(device),
+            simulated=self._note,
         )
         self._desk = Desk(device, settings.unit, self._journal, self._stop, self.snapshot, self._acted)
         self._link: PrefectLink | None = None
@@ -82,6 +94,7 @@ class Agent:
         self._wake = asyncio.Event()
         self._events_up = False
         self._draining = False
+        self._claiming = False
         self._busy_with: str | None = None
         self._journal_lost = False
         self._journal_known = False
@@ -98,8 +111,10 @@ class Agent:
             if self._busy_with is None
             else (),
             journal_lost=self._journal_lost,
+            journal_unproven=not self._journal.proven and not self._journal_known,
             stopped=self._stop.engaged,
             fault=self._connection.fault,
+            fault_reported=self._connection.fault_reported,
             busy_with=self._busy_with,
             draining=self._draining,
         )
@@ -113,14 +128,12 @@ class Agent:
             self._loop.add_signal_handler(number, stopping.set)
         self._stop.listen(self._loop)
         self._publish()
-        loops = [
-            asyncio.create_task(self._connection.keep(), name="connection"),
-            asyncio.create_task(self._serve(), name="serve"),
-        ]
+        serving = asyncio.create_task(self._serve(), name="serve")
+        loops = [asyncio.create_task(self._connection.keep(), name="connection"), serving]
         waiting = asyncio.create_task(stopping.wait(), name="stop")
         try:
             await asyncio.wait([*loops, waiting], return_when=asyncio.FIRST_COMPLETED)
-            await self._drain()
+            await self._drain(serving)
         finally:
             for task in (*loops, waiting):
                 task.cancel()
@@ -142,6 +155,7 @@ class Agent:
             "state": situation.state.value,
             "reason": situation.reason,
             "run": self._busy_with,
+            "held_by": [*situation.unknown, *(["the lost journal"] if situation.journal_lost else [])],
             "pool": self._settings.pool,
             "connection": asdict(identity) if identity else None,
             "health": self._connection.health.readings if self._connection.health else None,
@@ -155,11 +169,20 @@ class Agent:
     async def _serve(self) -> None:
         async with open_link(self._settings.pool, self._settings.queues) as link:
             self._link = link
-            self._claimer = Claimer(link, self._journal, self._settings.unit)
+            self._claimer = claimer = Claimer(link, self._journal, self._settings.unit, self._note)
+            emergencies = Emergencies(
+                link,
+                claimer,
+                asks=self._is_emergency,
+                stop=self._emergency,
+                blocked=lambda: not self.situation.may_claim,
+                events_up=lambda: self._events_up,
+            )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._claim_runs(), name="claims")
-                tasks.create_task(self._follow_events(link), name="events")
+                tasks.create_task(self._follow_events(link, emergencies), name="events")
                 tasks.create_task(self._beat(link), name="heartbeat")
+                tasks.create_task(emergencies.watch(), name="emergencies")
 
     async def _claim_runs(self) -> None:
         """Claim and carry out runs for as long as the agent lives."""
@@ -174,6 +197,8 @@ class Agent:
                 continue
             except PrefectRefused as error:
                 log.warning("%s", error)
+            except JournalError as error:
+                log.warning("%s; nothing can be claimed", error)
             pause = POLL_WITH_EVENTS_SECONDS if self._events_up else POLL_WITHOUT_EVENTS_SECONDS
             try:
                 async with asyncio.timeout(pause):
@@ -189,60 +214,56 @@ class Agent:
         if not self._journal_known:
             await self._settle_with_the_past(link)
         await claimer.report_all()
-        if not self.situation.may_claim:
+        due = await self._next_run(link, claimer)
+        if due is None:
             return False
-        due = await link.due_runs(1)
-        if not due:
-            return False
-        claim = await claimer.claim(due[0], self._prepare)
-        if claim is not None:
-            await self._carry_out(claim)
+        self._claiming = True
+        try:
+            claim = await claimer.claim(due, self._prepare)
+            if claim is not None:
+                await self._carry_out(claim)
+        finally:
+            self._claiming = False
         return True
 
-    async def _settle_with_the_past(self, link: PrefectLink) -> None:
-        """Compare our journal with the one that Prefect knows of, and end what an earlier agent left behind."""
-        name = journal_variable(self._settings.unit)
-        known = await link.variable(name)
-        if known is None or self._adopt_journal:
-            await link.set_variable(name, self._journal.journal_id)
-            self._adopt_journal = False
-        elif known != self._journal.journal_id:
-            self._journal_lost = True
-            await self._end_what_the_lost_journal_knew(link)
-        for run in self._journal.unreported():
-            state = await link.state_of(run.run_id)
-            decision = recovery.decide(
-                run,
-                self._journal.commands_of(run.run_id),
-                state_type=state.type if state else None,
-                transition_ids=state.transition_ids if state else frozenset(),
-            )
-            if isinstance(decision, recovery.Forget):
-                self._journal.unclaim(run.run_id)
-            else:
-                log.warning("run %s of an earlier agent: %s", run.name, decision.conclusion.message)
-                self._journal.conclude(run.run_id, decision.conclusion)
-        self._journal_known = True
-        self._publish()
+    async def _next_run(self, link: PrefectLink, claimer: Claimer) -> DueRun | None:
+        if self.situation.may_claim:
+            return next(iter(await link.due_runs(1)), None)
+        if self.situation.may_mend:
+            return await claimer.first_that_asks_for(self._driver.mending)
+        return None
 
-    async def _end_what_the_lost_journal_knew(self, link: PrefectLink) -> None:
-        for run in await link.runs_of_unit(self._settings.unit):
-            text = (
-                f"the journal of unit {self._settings.unit} is gone, and nobody knows what this run did. The unit is "
-                "Held until a person looks and says so: labkeeper device acknowledge"
-            )
-            await link.conclude(run.id, Conclusion("CRASHED", "Crashed", text))
+    async def _settle_with_the_past(self, link: PrefectLink) -> None:
+        unit = self._settings.unit
+        self._journal_lost = not await settling.know_journal(link, self._journal, unit, adopt=self._adopt_journal)
+        self._adopt_journal = False
+        if self._journal_lost:
+            await settling.end_what_a_lost_journal_knew(link, unit, self._note)
+        await settling.end_what_was_left(link, self._journal, self._note)
+        self._journal_known = True
+        self._changed_here()
 
     async def _carry_out(self, claim: Claim) -> None:
         claimer = self._claimer
         if claimer is None:
             return
+        # Before anything can be set on it for this run: what is set from here on must not be lost.
+        self._interrupt.clear()
         self._busy_with = claim.run.name
+        try:
+            self._publish()
+            if self._is_emergency(claim.work.operation):
+                carried = Carried(await self._emergency(claim.run))
+            else:
+                carried = await self._in_device_thread(claim, claimer)
+            await claimer.conclude(claim.run.id, carried.conclusion)
+        finally:
+            self._busy_with = None
+        self._connection.after(completed=carried.conclusion.type == "COMPLETED", fault=carried.fault)
         self._publish()
-        if self._is_emergency(claim.work.operation):
-            conclusion = await self._emergency(claim)
-            await self._finish(claim, Carried(conclusion))
-            return
+        await self._tell_more(claim, carried)
+
+    async def _in_device_thread(self, claim: Claim, claimer: Claimer) -> Carried:
         errand = _errand(claim.run, claim.work)
         woken = self._woken_for_cancel = asyncio.Event()
         helpers = [
@@ -251,27 +272,15 @@ class Agent:
         if claim.lease_id is not None:
             helpers.append(asyncio.create_task(claimer.keep_lease(claim.lease_id), name="lease"))
         try:
-            carried = await self._connection.in_thread(lambda: self._carrier.carry_out(errand))
+            return await self._connection.in_thread(lambda: self._carrier.carry_out(errand))
         finally:
             for task in helpers:
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
-        await self._finish(claim, carried)
 
     async def _prepare(self, run: DueRun, work: Work) -> None:
         if not self._is_emergency(work.operation):
             await self._connection.in_thread(lambda: self._carrier.prepare(_errand(run, work)))
-
-    async def _finish(self, claim: Claim, carried: Carried) -> None:
-        if self._claimer is None:
-            return
-        await self._claimer.conclude(claim.run.id, carried.conclusion)
-        self._busy_with = None
-        if carried.fault is not None:
-            self._connection.failed(carried.fault)
-        self._connection.look()
-        self._publish()
-        await self._tell_more(claim, carried)
 
     async def _tell_more(self, claim: Claim, carried: Carried) -> None:
         """Log lines for the Prefect UI. What counts was said by the state; these may be lost with the server."""
@@ -282,12 +291,12 @@ class Agent:
         except (PrefectAway, PrefectRefused) as error:
             log.info("the run's log lines were not delivered: %s", error)
 
-    async def _follow_events(self, link: PrefectLink) -> None:
+    async def _follow_events(self, link: PrefectLink, emergencies: Emergencies) -> None:
         while True:
             try:
-                async for event, run_id in link.events():
+                async for noticed in link.events():
                     self._events_up = True
-                    self._noticed(event, run_id)
+                    self._noticed(noticed, emergencies)
             except PrefectRefused as error:
                 log.info("%s", error)
             except Exception as error:  # noqa: BLE001 - Prefect's subscriber raises bare Exception; polling goes on
@@ -296,12 +305,12 @@ class Agent:
             self._wake.set()
             await asyncio.sleep(EVENTS_RETRY_SECONDS)
 
-    def _noticed(self, event: str, run_id: str) -> None:
+    def _noticed(self, noticed: Noticed, emergencies: Emergencies) -> None:
         self._wake.set()
-        if event.endswith(".Cancelling") and self._busy_with is not None:
+        if noticed.event.endswith(".Cancelling"):
             self._woken_for_cancel.set()
-        if event.endswith(".Scheduled") and run_id and not self.situation.may_claim:
-            task = asyncio.get_running_loop().create_task(self._look_for_emergency(run_id), name="emergency")
+        if noticed.event.endswith(".Scheduled"):
+            task = asyncio.get_running_loop().create_task(emergencies.noticed(noticed), name="emergency")
             self._background.add(task)
             task.add_done_callback(self._background.discard)
 
@@ -321,59 +330,44 @@ class Agent:
         spec = self._driver.operations.get(operation)
         return spec is not None and spec.emergency
 
-    async def _look_for_emergency(self, run_id: str) -> None:
-        """Whether a run that came in while the unit is busy or held asks for the emergency stop; if so, do it."""
-        link, claimer = self._link, self._claimer
-        if link is None or claimer is None:
-            return
-        try:
-            run = await link.run(run_id)
-            if run is None or run.deployment_id is None:
-                return
-            operation = await claimer.operation_of(run.deployment_id)
-            if operation is None or not self._is_emergency(operation):
-                return
-            self._engage(f"run {run.name}")
-            claim = await claimer.claim(run, _nothing_to_prepare)
-            if claim is not None:
-                await claimer.conclude(claim.run.id, await self._emergency(claim))
-        except (PrefectAway, PrefectRefused) as error:
-            log.warning("an incoming run could not be looked at: %s", error)
-
-    async def _emergency(self, claim: Claim) -> Conclusion:
-        trouble = await asyncio.to_thread(self._engage, f"run {claim.run.name}")
+    async def _emergency(self, run: DueRun) -> Conclusion:
+        trouble = await asyncio.to_thread(self._stop.engage, f"run {run.name}", "operation emergency_stop")
         if trouble is not None:
-            text = f"the stop is latched, but the hardware could not be reached: {trouble}"
-            return Conclusion("FAILED", "Failed", text)
-        note = _simulation_note(self._device)
-        result = {"stopped": True, **({"simulated": True} if note else {})}
-        return Conclusion("COMPLETED", "Completed", f"energy off, stop latched {note}".strip(), result)
-
-    def _engage(self, requester: str) -> str | None:
-        if self._stop.engaged is not None:
-            return None
-        return self._stop.engage(requester, "operation emergency_stop")
+            return Conclusion("FAILED", "Failed", f"the stop is latched, but: {trouble}").noted(self._note)
+        simulate = self._device.spec.simulate
+        result: dict[str, Any] = {"stopped": True, "simulated": simulate is not None}
+        if simulate is not None:
+            result["time_factor"] = simulate.time_factor
+        return Conclusion("COMPLETED", "Completed", "energy off, stop latched", result).noted(self._note)
 
     # Small helpers.
 
-    async def _drain(self) -> None:
-        """Let the command under way come to its end, or stop it; begin nothing new."""
+    async def _drain(self, serving: asyncio.Task[None]) -> None:
+        """Let what is under way come to its end, or stop it; begin nothing new."""
         self._draining = True
         log.info("draining")
         deadline = asyncio.get_running_loop().time() + self._settings.drain_seconds
-        interrupted = False
-        while self._busy_with is not None:
+        in_time = True
+        while (self._busy_with is not None or (self._claiming and in_time)) and not serving.done():
             await asyncio.sleep(0.02)
-            if not interrupted and asyncio.get_running_loop().time() >= deadline:
+            if in_time and asyncio.get_running_loop().time() >= deadline:
                 self._interrupt.set("drain")
-                interrupted = True
+                in_time = False
 
     def _refusals(self) -> list[str]:
+        if not self._directory.journal.exists():
+            return [f"the journal {self._directory.journal} is gone from the disk: restart the agent"]
         held = self.situation.with_(busy_with=None)
         blocked = held.reason if not held.may_energize else None
         stats = os.statvfs(self._directory.path)
         skew = self._link.clock_skew if self._link else None
         return guard.refusals(free_bytes=stats.f_bavail * stats.f_frsize, clock_skew=skew, held=blocked)
+
+    def _record_stop(self, requester: str, reason: str, trouble: str | None) -> None:
+        try:
+            self._journal.record("EmergencyStop", requester, reason, {"trouble": trouble})
+        except JournalError as error:
+            log.warning("the emergency stop is not in the journal: %s", error)
 
     def _acted(self) -> None:
         """A person said how things really are; called from a control thread."""
@@ -403,12 +397,10 @@ class Agent:
 
     def _write_status(self, state: str, reason: str) -> None:
         content = {"unit": self._settings.unit, "state": state, "reason": reason, "at": self._clock().isoformat()}
-        write_durably(self._directory.status, {**content, "pid": os.getpid(), "run": self._busy_with})
-
-
-def journal_variable(unit: str) -> str:
-    """Name of the Prefect variable that remembers which journal the unit has."""
-    return "labkeeper_journal_" + "".join(c if c.isalnum() else "_" for c in unit.lower())
+        try:
+            write_durably(self._directory.status, {**content, "pid": os.getpid(), "run": self._busy_with})
+        except OSError as error:
+            log.warning("the status file cannot be written: %s", error)
 
 
 def _errand(run: DueRun, work: Work) -> Errand:
@@ -420,10 +412,6 @@ def _errand(run: DueRun, work: Work) -> Errand:
         retry_delay_seconds=work.retry_delay_seconds,
         timeout_seconds=work.timeout_seconds,
     )
-
-
-async def _nothing_to_prepare(run: DueRun, work: Work) -> None:
-    """An emergency stop reads nothing first."""
 
 
 def _simulation_note(device: LabDevice) -> str:

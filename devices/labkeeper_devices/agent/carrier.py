@@ -26,7 +26,7 @@ from labkeeper_api.errors import (
 )
 from labkeeper_api.operations import OperationSpec
 from labkeeper_api.operations.spec import Parameters
-from labkeeper_devices.agent.journal import CommandKey, Conclusion, Journal, JournalError, KeyReused, Replayed
+from labkeeper_devices.agent.journal import CommandKey, Conclusion, Journal, JournalError, Replayed
 from labkeeper_devices.drivers.base import Driver, Interrupt
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Carrier:
         self._prepared: _Prepared | None = None
 
     def prepare(self, errand: Errand) -> None:
-        """Read the interlocks for an errand that is about to begin. Moves nothing, journals nothing, never raises.
+        """Ask the device for an errand that is about to begin. Moves nothing, journals nothing, never raises.
 
         Spares the errand's first command these reads, if it follows at once.
         """
@@ -94,23 +94,23 @@ class Carrier:
         began = self._monotonic()
         trouble: LabkeeperError | None = None
         try:
-            self._look(spec, spec.parameters.model_validate(errand.parameters))
-        except ValidationError:
-            return
+            self._driver.check(spec.key, spec.parameters.model_validate(errand.parameters))
         except LabkeeperError as error:
             trouble = error
+        except Exception as error:  # noqa: BLE001 - what is wrong here comes again in `carry_out`, and is said there
+            log.debug("%s cannot be prepared: %s", errand.operation, error)
+            return
         self._prepared = _Prepared(errand.run_id, began, trouble)
 
     def carry_out(self, errand: Errand) -> Carried:
-        """Carry out the errand; never raises for what the device or the errand did wrong."""
+        """Carry out the errand; never raises for what the device, its driver or the errand did wrong.
+
+        The interrupt must be clear of what was before the errand; what was set on it since then counts.
+        """
         self._lines = []
         carried = self._carry_out(errand)
         carried.lines = self._lines
-        if self._simulated:
-            text = f"{carried.conclusion.message} {self._simulated}".strip()
-            carried.conclusion = Conclusion(
-                carried.conclusion.type, carried.conclusion.name, text, carried.conclusion.data
-            )
+        carried.conclusion = carried.conclusion.noted(self._simulated)
         return carried
 
     def _carry_out(self, errand: Errand) -> Carried:
@@ -127,12 +127,13 @@ class Carrier:
             if carried.conclusion.type != "FAILED" or attempt >= errand.retries or not spec.idempotent:
                 break
             self._say(logging.WARNING, f"attempt {attempt + 1} failed: {carried.conclusion.message}")
-            if not self._pause(errand.retry_delay_seconds):
-                break
+            try:
+                self._interrupt.sleep(errand.retry_delay_seconds)
+            except Interrupted as error:
+                return Carried(_interrupted(error, errand), fault=carried.fault)
         return carried
 
     def _attempt(self, errand: Errand, spec: OperationSpec, parameters: Parameters) -> Carried:
-        self._interrupt.clear()
         self._interrupt.set_deadline(errand.timeout_seconds)
         commands = _Commands(self, errand.run_id)
         try:
@@ -149,8 +150,13 @@ class Carrier:
             return Carried(Conclusion("CRASHED", "Crashed", str(error)), fault=str(error))
         except DeviceUnreachable as error:
             return Carried(_failed(str(error)).conclusion, fault=str(error))
-        except (DeviceError, InvalidInput, KeyReused) as error:
+        except LabkeeperError as error:
             return _failed(str(error))
+        except Exception as error:
+            # A physical command that ended like this is unknown already, and does not come here.
+            log.exception("driver error in %s", errand.operation)
+            text = f"a mistake in the driver, outside of any command: {type(error).__name__}: {error}"
+            return Carried(Conclusion("CRASHED", "Crashed", text))
         finally:
             self._interrupt.set_deadline(None)
         return Carried(Conclusion("COMPLETED", "Completed", _summary(result), result))
@@ -158,12 +164,14 @@ class Carrier:
     def _command(self, key: CommandKey, spec: OperationSpec, parameters: Parameters) -> dict[str, Any]:
         """One command. Raises what `_attempt` translates."""
         self._interrupt.check()
+        refused = self._refusals() if spec.physical else []
+        if refused:
+            raise Interlocked("refused before anything moved: " + "; ".join(refused))
         prepared, self._prepared = self._prepared, None
-        if prepared is not None and prepared.serves(key, self._monotonic()):
-            if prepared.trouble is not None:
-                raise prepared.trouble
-        else:
-            self._look(spec, parameters)
+        if prepared is None or not prepared.serves(key, self._monotonic()):
+            self._driver.check(spec.key, parameters)
+        elif prepared.trouble is not None:
+            raise prepared.trouble
         if not spec.physical:
             return self._driver.perform(spec.key, parameters, self._interrupt)
         self._interrupt.check()
@@ -176,14 +184,6 @@ class Carrier:
             return begun.result
         self._say(logging.INFO, f"begin {spec.key} {arguments}")
         return self._perform(begun.seq, spec, parameters)
-
-    def _look(self, spec: OperationSpec, parameters: Parameters) -> None:
-        """Whether the command may begin. Raises what keeps it from that."""
-        refused = self._refusals() if spec.physical else []
-        if not refused:
-            self._driver.check(spec.key, parameters)
-        if refused:
-            raise Interlocked("refused before anything moved: " + "; ".join(refused))
 
     def _perform(self, seq: int, spec: OperationSpec, parameters: Parameters) -> dict[str, Any]:
         try:
@@ -207,12 +207,9 @@ class Carrier:
 
     def _end_interrupted(self, seq: int, spec: OperationSpec, error: Interrupted) -> None:
         """Make sure of the standstill before anyone is told that the command was ended."""
-        if error.cause == "emergency-stop":
-            self._journal.end(seq, "interrupted", message="emergency stop: the energy was taken out")
-            return
         try:
             rest = self._driver.halt()
-        except LabkeeperError as trouble:
+        except Exception as trouble:
             raise self._unknown(seq, spec, f"it was to be stopped ({error.cause}), and then: {trouble}") from trouble
         if not rest.confirmed:
             raise self._unknown(
@@ -232,14 +229,6 @@ class Carrier:
         self._say(logging.CRITICAL, text)
         return OutcomeUnknown(text)
 
-    def _pause(self, seconds: float) -> bool:
-        """Wait before another attempt; False if the run was ended meanwhile."""
-        try:
-            self._interrupt.sleep(seconds)
-        except Interrupted:
-            return False
-        return True
-
     def _say(self, level: int, message: str) -> None:
         text = f"{message} {self._simulated}".strip()
         log.log(level, "%s", text)
@@ -248,14 +237,14 @@ class Carrier:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """Interlocks that were read for the first command of a run, `trouble` being what they said against it."""
+    """What the device was asked for the first command of a run, `trouble` being what it said against it."""
 
     run_id: str
     at: float
     trouble: LabkeeperError | None
 
     def serves(self, key: CommandKey, now: float) -> bool:
-        """Whether it is this command's reading, and still fresh."""
+        """Whether it is this command's answer, and still fresh."""
         return key == CommandKey(self.run_id) and now - self.at < FRESH_SECONDS
 
 
@@ -294,7 +283,9 @@ def _interrupted(error: Interrupted, errand: Errand) -> Conclusion:
         return Conclusion(
             "CRASHED", "Crashed", text.replace("interrupted by drain", "stopped because the agent was shut down")
         )
-    return Conclusion("FAILED", "EmergencyStopped", "stopped by the emergency stop")
+    return Conclusion(
+        "FAILED", "EmergencyStopped", text.replace("interrupted by emergency-stop", "stopped by the emergency stop")
+    )
 
 
 def _plain(error: ValidationError) -> str:

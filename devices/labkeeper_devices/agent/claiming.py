@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from labkeeper_devices.agent.journal import Conclusion, Journal
+from labkeeper_devices.agent.journal import Conclusion, Journal, JournalError
 from labkeeper_devices.agent.prefect_link import DueRun, PrefectAway, PrefectLink, PrefectRefused, Proposal, Work
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 AWAY_SECONDS = 1.0
 REFUSED_SECONDS = 0.1
 WATCH_SECONDS = 2.0
 LEASE_SECONDS = 300.0
+MOST_RUNS = 200
+"""Due runs that are looked through; more are not given out at once by Prefect."""
 
 
 @dataclass(frozen=True)
@@ -40,54 +44,88 @@ Prepare = Callable[[DueRun, Work], Coroutine[Any, Any, None]]
 class Claimer:
     """Claims runs and reports their ends."""
 
-    def __init__(self, link: PrefectLink, journal: Journal, unit: str) -> None:
+    def __init__(self, link: PrefectLink, journal: Journal, unit: str, note: str = "") -> None:
+        """`note` is added to all that is said of a run's end, such as that it was simulated."""
         self._link = link
         self._journal = journal
         self._unit = unit
+        self._note = note
         self._works: dict[str, Work] = {}
+        self._ours: set[str] = set()
 
     async def claim(self, run: DueRun, prepare: Prepare) -> Claim | None:
         """Claim that run and have it begin. None if another took it, or if it ended before anything moved.
 
         `prepare` runs while Prefect is told that the run begins.
         """
+        if run.id in self._ours:
+            return None
+        self._ours.add(run.id)
+        claim: Claim | None = None
+        try:
+            claim = await self._claim(run, prepare)
+        finally:
+            if claim is None:
+                self._ours.discard(run.id)
+        return claim
+
+    async def _claim(self, run: DueRun, prepare: Prepare) -> Claim | None:
         transition = str(uuid.uuid4())
         self._journal.claim(run.id, run.name, transition)
-        wanted = asyncio.create_task(self._work(run))
+        wanted = asyncio.create_task(self._insist(lambda: self._work(run)))
         try:
             pending = await self._settled(run.id, transition, self._link.propose_pending)
             if not pending.accepted:
-                log.info("run %s was not ours to take: %s", run.name, pending.reason)
-                self._journal.unclaim(run.id)
-                await asyncio.sleep(REFUSED_SECONDS)
+                await self._let_go(run, pending)
                 return None
-            return await self._begin(run, await wanted, pending, prepare)
+            return await self._begin(run, await wanted, transition, pending, prepare)
         except PrefectRefused as error:
             await self.conclude(run.id, Conclusion("FAILED", "Failed", f"{error}; nothing moved"))
             return None
         finally:
-            wanted.cancel()
+            await _dropped(wanted)
 
-    async def _begin(self, run: DueRun, work: Work, pending: Proposal, prepare: Prepare) -> Claim | None:
-        transition = str(uuid.uuid4())
+    async def _let_go(self, run: DueRun, pending: Proposal) -> None:
+        if pending.gone_on and pending.state_type == "CANCELLING":
+            # It was ours when it was cancelled, so nobody else will say that it has ended.
+            await self.conclude(run.id, _ended_before(pending.reason))
+            return
+        log.info("run %s was not ours to take: %s", run.name, pending.reason)
+        self._journal.unclaim(run.id)
+        await asyncio.sleep(REFUSED_SECONDS)
+
+    async def _begin(
+        self, run: DueRun, work: Work, transition: str, pending: Proposal, prepare: Prepare
+    ) -> Claim | None:
         prepared = asyncio.create_task(prepare(run, work))
+        before = asyncio.create_task(self._insist(lambda: self._link.end_before(run.id, transition)))
         try:
-            running = await self._settled(run.id, transition, self._link.propose_running)
+            running = await self._settled(run.id, str(uuid.uuid4()), self._link.propose_running)
+            ended = await before
         finally:
-            await prepared
+            await asyncio.gather(prepared, _dropped(before))
+        if ended is not None:
+            log.warning("run %s was ended by another agent before we claimed it; it keeps that end", run.name)
+            await self._insist(lambda: self._link.put_back(run.id, ended))
+            self._journal.unclaim(run.id)
+            return None
         if running.accepted:
             return Claim(run, work, running.lease_id or pending.lease_id)
-        text = f"ended before anything moved: {running.reason}"
-        await self.conclude(run.id, Conclusion("CANCELLED", "Cancelled", text))
+        await self.conclude(run.id, _ended_before(running.reason))
         return None
 
     async def conclude(self, run_id: str, conclusion: Conclusion) -> None:
         """Journal how a run ended and tell Prefect; while Prefect is away it is told later, by `report_all`."""
-        self._journal.conclude(run_id, conclusion)
+        self._ours.discard(run_id)
+        said = conclusion.noted(self._note)
         try:
-            await self._report(run_id, conclusion)
+            self._journal.conclude(run_id, said)
+        except JournalError as error:
+            log.warning("run %s ended %s, which is not on disk, but Prefect is told: %s", run_id, said.name, error)
+        try:
+            await self._report(run_id, said)
         except PrefectAway as error:
-            log.warning("run %s ended %s; Prefect will be told when it is back (%s)", run_id, conclusion.name, error)
+            log.warning("run %s ended %s; Prefect will be told when it is back (%s)", run_id, said.name, error)
 
     async def report_all(self) -> None:
         """Tell Prefect all ends that it has not heard of. Raises `PrefectAway`."""
@@ -102,6 +140,13 @@ class Claimer:
             return (known or await self._link.work(deployment_id)).operation
         except PrefectRefused:
             return None
+
+    async def first_that_asks_for(self, operations: Collection[str]) -> DueRun | None:
+        """The most urgent due run of one of these operations. Raises `PrefectAway`."""
+        for run in await self._link.due_runs(MOST_RUNS):
+            if run.deployment_id is not None and await self.operation_of(run.deployment_id) in operations:
+                return run
+        return None
 
     async def watch(self, run_id: str, cancelled: Callable[[], None], woken: asyncio.Event) -> None:
         """Call `cancelled` once somebody asks for the run to be cancelled. Runs until it is cancelled itself."""
@@ -129,8 +174,12 @@ class Claimer:
                 log.warning("the concurrency slot of the run could not be renewed: %s", error)
 
     async def _report(self, run_id: str, conclusion: Conclusion) -> None:
-        await self._link.conclude(run_id, conclusion)
-        self._journal.reported(run_id)
+        """Tell Prefect one end. Raises `PrefectAway`; what is refused, or noted in vain, is told again later."""
+        try:
+            await self._link.conclude(run_id, conclusion)
+            self._journal.reported(run_id)
+        except (PrefectRefused, JournalError) as error:
+            log.warning("the end of run %s, %s, could not be reported: %s", run_id, conclusion.name, error)
 
     async def _settled(
         self, run_id: str, transition: str, propose: Callable[[str, str, str], Awaitable[Proposal]]
@@ -155,11 +204,21 @@ class Claimer:
                 continue
             if state is None:
                 return Proposal(False, "", "the run is gone")
-            if transition in state.transition_ids and state.type in ("PENDING", "RUNNING"):
+            arrived = transition in state.transition_ids
+            if arrived and state.type in ("PENDING", "RUNNING"):
                 return Proposal(True, state.type, "accepted")
-            if state.type in ("SCHEDULED", "PENDING"):
+            if not arrived and state.type in ("SCHEDULED", "PENDING"):
                 return None
-            return Proposal(False, state.type, f"the run is {state.type.lower()}")
+            return Proposal(False, state.type, f"the run is {state.type.lower()}", gone_on=arrived)
+
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask Prefect until it answers."""
+        while True:
+            try:
+                return await ask()
+            except PrefectAway as error:
+                log.info("%s; asking again", error)
+                await asyncio.sleep(AWAY_SECONDS)
 
     async def _work(self, run: DueRun) -> Work:
         """What the run's deployment asks for; remembered by the version that the run was created from."""
@@ -170,3 +229,13 @@ class Claimer:
             known = await self._link.work(run.deployment_id)
             self._works[run.deployment_id] = known
         return known
+
+
+def _ended_before(reason: str) -> Conclusion:
+    return Conclusion("CANCELLED", "Cancelled", f"ended before anything moved: {reason}")
+
+
+async def _dropped(task: asyncio.Task[Any]) -> None:
+    """End a task whose result nobody needs any more."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -13,6 +13,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,18 @@ log = logging.getLogger(__name__)
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 MAX_LINE = 65536
+REQUEST_SECONDS = 10.0
+"""How long a client may take to send its line or to read its answer."""
 
 
 class NoAgent(LabkeeperError):
     """No agent answers on the unit's control socket."""
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    # Whoever comes when the backlog is full is turned away as if there were no agent, a stop too.
+    request_queue_size = 128
 
 
 class ControlServer:
@@ -36,20 +45,23 @@ class ControlServer:
         self._path = path
 
         class Request(socketserver.StreamRequestHandler):
+            timeout = REQUEST_SECONDS
+
             def handle(self) -> None:
-                line = self.rfile.readline(MAX_LINE)
-                if line:
-                    self.wfile.write(json.dumps(_answer(handle, line)).encode() + b"\n")
+                try:
+                    answer = _answer(handle, _line(self.rfile))
+                    self.wfile.write(json.dumps(answer).encode() + b"\n")
+                except OSError as error:
+                    log.debug("a control request was given up: %s", error)
 
         path.unlink(missing_ok=True)
         # A path longer than the kernel's 108 bytes would be refused: bind by the open directory's short name.
         directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
         try:
-            self._server = socketserver.ThreadingUnixStreamServer(f"/proc/self/fd/{directory}/{path.name}", Request)
+            self._server = _Server(f"/proc/self/fd/{directory}/{path.name}", Request)
         finally:
             os.close(directory)
         path.chmod(0o600)
-        self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
         self._thread.start()
 
@@ -70,20 +82,33 @@ def call(path: Path, request: dict[str, Any], *, timeout: float = 10.0) -> dict[
                 connection.settimeout(timeout)
                 connection.connect(f"/proc/self/fd/{directory}/{path.name}")
                 connection.sendall(json.dumps(request).encode() + b"\n")
-                line = connection.makefile("rb").readline()
+                with connection.makefile("rb") as stream:
+                    line = stream.readline()
         finally:
             os.close(directory)
     except OSError as error:
         raise NoAgent(f"no agent answers on {path}: {error}") from error
-    if not line:
-        raise NoAgent(f"the agent on {path} closed the connection without an answer")
-    answer: dict[str, Any] = json.loads(line)
+    try:
+        answer: dict[str, Any] = json.loads(line)
+    except ValueError as error:
+        raise NoAgent(f"the agent on {path} closed the connection without an answer") from error
     if "error" in answer:
         raise LabkeeperError(answer["error"])
     return answer
 
 
+def _line(stream: BufferedIOBase) -> bytes:
+    """What was sent. One that is too long is read to its end: its sender must get to the answer."""
+    line = stream.readline(MAX_LINE)
+    rest = line
+    while len(rest) == MAX_LINE and not rest.endswith(b"\n"):
+        rest = stream.readline(MAX_LINE)
+    return line
+
+
 def _answer(handle: Handler, line: bytes) -> dict[str, Any]:
+    if len(line) >= MAX_LINE:
+        return {"error": f"a request is one line of less than {MAX_LINE} bytes"}
     try:
         request = json.loads(line)
         if not isinstance(request, dict):

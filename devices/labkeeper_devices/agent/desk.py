@@ -53,9 +53,7 @@ class Desk:
         raise Refused(f"unknown request {request.get('do')!r}: it is one of status, history, estop, act")
 
     def _estop(self, requester: str, reason: str) -> dict[str, Any]:
-        trouble = self._stop.engage(requester, reason or "no reason given")
-        self._journal.record("EmergencyStop", requester, reason, {"trouble": trouble})
-        return {"stopped": True, "trouble": trouble}
+        return {"stopped": True, "trouble": self._stop.engage(requester, reason or "no reason given")}
 
     def _act(self, raw: Any) -> dict[str, Any]:
         try:
@@ -78,10 +76,11 @@ class Desk:
         return {"released": why}
 
     def _acknowledge(self, requester: str, reason: str, *, completed: bool) -> dict[str, Any]:
-        if self._snapshot()["state"] == "Idle":
-            raise Refused(f"unit {self._unit} holds nothing that could be acknowledged")
-        if self._snapshot()["run"] is not None:
+        said = self._snapshot()
+        if said["run"] is not None:
             raise Refused(f"unit {self._unit} is carrying out a run; acknowledge when it has ended")
+        if not said["held_by"]:
+            raise Refused(f"unit {self._unit} holds nothing that could be acknowledged")
         commands = self._journal.acknowledge(requester, reason, completed=completed)
         self._acted()
         return {"acknowledged": [command.described() for command in commands]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from labkeeper_api.errors import LabkeeperError
 
 HOME_VARIABLE = "LABKEEPER_HOME"
+LOOK_SECONDS = 0.25
 
 
 class AlreadyRunning(LabkeeperError):
@@ -80,11 +82,9 @@ class UnitDirectory:
         self.prepare()
         handle = os.open(self.path / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not _lock(handle):
                 owner = os.pread(handle, 32, 0).decode() or "unknown"
-                raise AlreadyRunning(f"unit {self.unit} already has an agent on this host, process {owner}") from error
+                raise AlreadyRunning(f"unit {self.unit} already has an agent on this host, process {owner}")
             os.ftruncate(handle, 0)
             os.pwrite(handle, str(os.getpid()).encode(), 0)
             yield
@@ -92,7 +92,7 @@ class UnitDirectory:
             os.close(handle)
 
     def owner(self) -> int | None:
-        """Process id of the agent that owns the unit now; None if none does."""
+        """Process id of the agent that owns the unit now, 0 while it does not say; None if none does."""
         path = self.path / "agent.lock"
         if not path.exists():
             return None
@@ -100,8 +100,22 @@ class UnitDirectory:
             try:
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return int(handle.read() or 0) or None
+                return int(handle.read() or 0)
         return None
+
+
+def _lock(handle: int) -> bool:
+    """Lock for this process; False if another has it for longer than somebody who only looks (`owner`)."""
+    end = time.monotonic() + LOOK_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def write_durably(path: Path, content: dict[str, Any]) -> None:

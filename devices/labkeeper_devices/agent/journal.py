@@ -13,7 +13,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -99,6 +99,12 @@ class Conclusion:
     message: str
     data: dict[str, Any] | None = None
 
+    def noted(self, note: str) -> Conclusion:
+        """The same with a note at the end of the message, such as that the run was simulated."""
+        if not note or self.message.endswith(note):
+            return self
+        return replace(self, message=f"{self.message} {note}".strip())
+
 
 @dataclass(frozen=True)
 class JournaledRun:
@@ -142,18 +148,21 @@ class Journal:
     """The journal of one unit. Thread-safe."""
 
     def __init__(self, path: Path, unit: str, clock: Callable[[], datetime]) -> None:
-        """Open the journal, or make one where there is none (`created` is then True). Raises `JournalError`."""
+        """Open the journal, or make one where there is none. Raises `JournalError`; what is damaged stays as it is."""
         self._clock = clock
         self._lock = threading.Lock()
         self.path = path
-        self.created = not path.exists()
-        try:
+        with self._translated("opened"):
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
+        try:
+            self._check()
+            with self._translated("opened"):
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
             self._prepare(unit)
-        except sqlite3.DatabaseError as error:
-            raise JournalError(f"the journal {path} cannot be read: {error}") from error
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -164,6 +173,17 @@ class Journal:
     def journal_id(self) -> str:
         """Identity of this very journal; another one in its place has another."""
         return self._meta("journal_id")
+
+    @property
+    def proven(self) -> bool:
+        """Whether it was ever known to be the journal that the unit should have; a new one is not."""
+        with self._reading() as db:
+            return db.execute("SELECT 1 FROM meta WHERE key = 'proven'").fetchone() is not None
+
+    def prove(self) -> None:
+        """It is known to be the journal that the unit should have."""
+        with self._writing() as db:
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('proven', ?)", (self._now(),))
 
     # Runs.
 
@@ -272,40 +292,66 @@ class Journal:
 
     def actions(self, limit: int) -> list[ActionRecord]:
         """What people did, newest first."""
-        with self._lock:
-            rows = self._db.execute(
+        with self._reading() as db:
+            rows = db.execute(
                 "SELECT seq, at, action, requester, reason, detail FROM actions ORDER BY seq DESC LIMIT ?", (limit,)
             ).fetchall()
         return [ActionRecord(row[0], row[1], row[2], row[3], row[4], json.loads(row[5])) for row in rows]
 
     # Inside.
 
+    def _check(self) -> None:
+        """Read all of it, so that damage shows before anything is believed. Writes nothing."""
+        found: object
+        try:
+            found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            found = error
+        if found != "ok":
+            why = " ".join(str(found).split())
+            raise JournalError(
+                f"the journal {self.path} cannot be read: {why}. Move it away, for whoever may restore it, and start "
+                "the agent again: the unit is then Held until a person has looked at the hardware"
+            )
+
     def _prepare(self, unit: str) -> None:
-        if not self._db.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchone():
+        with self._reading() as db:
+            there = db.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchone()
+        if not there:
             with self._writing() as db:
                 for statement in _SCHEMA.split(";"):
                     db.execute(statement)
                 values = {"journal_id": str(uuid.uuid4()), "unit": unit, "schema_version": str(SCHEMA_VERSION)}
                 db.executemany("INSERT INTO meta VALUES (?, ?)", list(values.items()))
-            self.created = True
         if self._meta("unit") != unit:
             raise JournalError(f"the journal {self.path} belongs to unit {self._meta('unit')!r}, not to {unit!r}")
         if int(self._meta("schema_version")) > SCHEMA_VERSION:
             raise JournalError(f"the journal {self.path} was written by a newer release; update this agent")
 
     @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal {self.path} cannot be {what}: {error}") from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._translated("read"):
+            yield self._db
+
+    @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, self._translated("written"):
+            self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                except BaseException:
-                    self._db.execute("ROLLBACK")
-                    raise
+                yield self._db
                 self._db.execute("COMMIT")
-            except sqlite3.DatabaseError as error:
-                raise JournalError(f"the journal {self.path} cannot be written: {error}") from error
+            except BaseException:
+                # When the disk is full, SQLite may have rolled back by itself.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
 
     def _record(self, db: sqlite3.Connection, action: str, requester: str, reason: str, detail: dict[str, Any]) -> None:
         db.execute(
@@ -317,7 +363,8 @@ class Journal:
         return self._clock().isoformat()
 
     def _meta(self, key: str) -> str:
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        with self._reading() as db:
+            row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         if row is None:
             raise JournalError(f"the journal {self.path} has no {key!r}: it is damaged")
         return str(row[0])
@@ -331,7 +378,7 @@ class Journal:
         return found[0] if found else None
 
     def _commands(self, where: str, values: tuple[Any, ...]) -> list[Command]:
-        with self._lock:
+        with self._reading():
             return self._commands_unlocked(where, values)
 
     def _commands_unlocked(self, where: str, values: tuple[Any, ...]) -> list[Command]:
@@ -357,9 +404,9 @@ class Journal:
         ]
 
     def _runs(self, where: str, values: tuple[Any, ...]) -> list[JournaledRun]:
-        with self._lock:
-            columns = "run_id, name, transition_id, claimed_at, conclusion, reported_at"
-            rows = self._db.execute(f"SELECT {columns} FROM runs {where}", values).fetchall()  # noqa: S608 - no input
+        columns = "run_id, name, transition_id, claimed_at, conclusion, reported_at"
+        with self._reading() as db:
+            rows = db.execute(f"SELECT {columns} FROM runs {where}", values).fetchall()  # noqa: S608 - no input
         return [
             JournaledRun(
                 run_id=row[0],

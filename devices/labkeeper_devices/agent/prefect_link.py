@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
@@ -29,6 +30,11 @@ log = logging.getLogger(__name__)
 
 RETRY_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds between attempts while the server answers 503 because SQLite is locked."""
+SKEW_PATIENCE_SECONDS = 2.0
+"""How long an answer may take that clocks are compared by."""
+EARLY = timedelta(seconds=1)
+"""How early a run may be taken by its id: about what the clocks differ by."""
+FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 WAKING_EVENTS = (
     "prefect.flow-run.Scheduled",
     "prefect.flow-run.Late",
@@ -81,13 +87,22 @@ class RunState:
 
 @dataclass(frozen=True)
 class Proposal:
-    """Prefect's answer to a proposed state."""
+    """Prefect's answer to a proposed state. `gone_on`: it was accepted, and the run has gone on from there since."""
 
     accepted: bool
     state_type: str
     reason: str
     lease_id: str | None = None
-    retry_after: float | None = None
+    gone_on: bool = False
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """Something that happened to a run of the pool. Both ids are empty when the stream was only just connected."""
+
+    event: str
+    run_id: str = ""
+    deployment_id: str = ""
 
 
 class PrefectLink:
@@ -114,14 +129,17 @@ class PrefectLink:
         variables = found.get("job_variables") or {}
         if not isinstance(variables.get("operation"), str):
             raise PrefectRefused(422, f"deployment {found['name']!r} names no operation in its job variables")
-        timeout = variables.get("timeout_seconds")
-        return Work(
-            operation=variables["operation"],
-            version=found.get("version"),
-            retries=int(variables.get("retries") or 0),
-            retry_delay_seconds=float(variables.get("retry_delay_seconds") or 0),
-            timeout_seconds=float(timeout) if timeout else None,
-        )
+        try:
+            return Work(
+                operation=variables["operation"],
+                version=found.get("version"),
+                retries=int(variables.get("retries") or 0),
+                retry_delay_seconds=float(variables.get("retry_delay_seconds") or 0),
+                timeout_seconds=float(variables.get("timeout_seconds") or 0) or None,
+            )
+        except (TypeError, ValueError) as error:
+            text = f"the job variables of deployment {found['name']!r} are not numbers where they must be: {error}"
+            raise PrefectRefused(422, text) from error
 
     async def propose_pending(self, run_id: str, transition_id: str, unit: str) -> Proposal:
         """Claim a run: of several agents that propose this, Prefect accepts one."""
@@ -149,7 +167,15 @@ class PrefectLink:
 
     async def conclude(self, run_id: str, conclusion: Conclusion) -> None:
         """Say how the run ended. A run that somebody else ended meanwhile still gets the true end."""
-        state: dict[str, Any] = {"type": conclusion.type, "name": conclusion.name, "message": conclusion.message}
+        said = f"{run_id} {conclusion.type} {conclusion.name} {conclusion.message}"
+        # The same each time it is told: Prefect drops what it has already, where only its answer was lost.
+        details = {"transition_id": str(uuid.uuid5(uuid.NAMESPACE_OID, said))}
+        state: dict[str, Any] = {
+            "type": conclusion.type,
+            "name": conclusion.name,
+            "message": conclusion.message,
+            "state_details": details,
+        }
         if conclusion.data is not None:
             state["data"] = conclusion.data
         try:
@@ -175,14 +201,34 @@ class PrefectLink:
         ids = {(state.get("state_details") or {}).get("transition_id") for state in states}
         return RunState(run["state_type"], frozenset(str(id_) for id_ in ids if id_))
 
-    async def run(self, run_id: str) -> DueRun | None:
-        """A run by its id; None if it is gone."""
+    async def end_before(self, run_id: str, transition_id: str) -> dict[str, Any] | None:
+        """The final state that a run was in when we claimed it by that transition; None as it should be.
+
+        Prefect lets a run that failed be claimed: one that another agent took and ended since we read that it is due.
+        """
+        before: dict[str, Any] = {}
+        for state in await self._ask("GET", f"/flow_run_states/?flow_run_id={run_id}"):
+            if (state.get("state_details") or {}).get("transition_id") == transition_id:
+                break
+            before = state
+        return before if before.get("type") in FINAL else None
+
+    async def put_back(self, run_id: str, state: dict[str, Any]) -> None:
+        """Give a run that was not ours the state back that it had."""
+        kept = {key: state.get(key) for key in ("type", "name", "message", "data")}
+        await self._ask("POST", f"/flow_runs/{run_id}/set_state", {"state": kept, "force": True})
+
+    async def due_run(self, run_id: str) -> DueRun | None:
+        """A run by its id, if it waits to be claimed and its time has come."""
         try:
-            return _due_run(await self._ask("GET", f"/flow_runs/{run_id}"))
+            found = await self._ask("GET", f"/flow_runs/{run_id}")
         except PrefectRefused as error:
             if error.status == 404:
                 return None
             raise
+        scheduled = ((found.get("state") or {}).get("state_details") or {}).get("scheduled_time")
+        early = scheduled is not None and datetime.fromisoformat(scheduled) > datetime.now(UTC) + EARLY
+        return None if found["state_type"] != "SCHEDULED" or early else _due_run(found)
 
     async def runs_of_unit(self, unit: str) -> list[DueRun]:
         """Runs of the pool that have not ended and say that this unit claimed or began them."""
@@ -191,8 +237,14 @@ class PrefectLink:
             "flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}},
         }
         found = await self._ask("POST", "/flow_runs/filter", body)
-        said = [(item, (item.get("state") or {}).get("message") or "") for item in found]
-        return [_due_run(item) for item, message in said if message.endswith(f"unit {unit}")]
+        return [_due_run(item) for item in found if await self._is_of_unit(item, unit)]
+
+    async def _is_of_unit(self, run: dict[str, Any], unit: str) -> bool:
+        states = [run.get("state") or {}]
+        if run["state_type"] == "CANCELLING":
+            # Who asks for the end of a run says nothing about who carries it out.
+            states = await self._ask("GET", f"/flow_run_states/?flow_run_id={run['id']}")
+        return any((state.get("message") or "").endswith(f"unit {unit}") for state in states)
 
     async def state_type(self, run_id: str) -> str | None:
         """The type of a run's present state; None if the run is gone."""
@@ -247,16 +299,22 @@ class PrefectLink:
         """Id of the work pool. Raises `PrefectRefused` with status 404 while there is none."""
         return str((await self._ask("GET", f"/work_pools/{self._pool}"))["id"])
 
-    async def events(self) -> AsyncIterator[tuple[str, str]]:
-        """Event names and run ids of the pool, as they happen. Ends or raises when the stream breaks."""
+    async def events(self) -> AsyncIterator[Noticed]:
+        """What happens to the runs of the pool, from a minute ago on. Ends or raises when the stream breaks."""
         wanted = EventFilter(
             event=EventNameFilter(name=list(WAKING_EVENTS)),
             any_resource=EventAnyResourceFilter(id=[f"prefect.work-pool.{await self.pool_id()}"]),
         )
         async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as stream:
-            yield "connected", ""
+            yield Noticed("connected")
             async for event in stream:
-                yield event.event, event.resource.id.removeprefix("prefect.flow-run.")
+                deployments = event.resource_in_role
+                deployment = deployments["deployment"].id if "deployment" in deployments else ""
+                yield Noticed(
+                    event.event,
+                    event.resource.id.removeprefix("prefect.flow-run."),
+                    deployment.removeprefix("prefect.deployment."),
+                )
 
     async def _propose(self, run_id: str, state: dict[str, Any]) -> Proposal:
         answer = await self._ask("POST", f"/flow_runs/{run_id}/set_state", {"state": state})
@@ -266,7 +324,6 @@ class PrefectLink:
             state_type=str(now.get("type", "")),
             reason=str(details.get("reason") or answer["status"]),
             lease_id=(now.get("state_details") or {}).get("deployment_concurrency_lease_id"),
-            retry_after=details.get("delay_seconds"),
         )
 
     async def _ask(self, method: Literal["GET", "POST", "PATCH"], path: str, body: Any = None) -> Any:
@@ -274,33 +331,53 @@ class PrefectLink:
             sent = time.time()
             try:
                 response = await self._client.request(method, path, json=body)  # type: ignore[arg-type]
+                self._note_skew(response, sent)
+                return response.json() if response.content else None
             except httpx.HTTPStatusError as error:
-                code = error.response.status_code
-                if code == 503 and pause is not None:
-                    await asyncio.sleep(pause)
-                    continue
-                if code >= 500 or code == 429:
-                    raise PrefectAway(f"Prefect answered {code}") from error
-                raise PrefectRefused(code, f"Prefect answered {code}: {error.response.text[:500]}") from error
-            except httpx.TransportError as error:
+                if error.response.status_code != 503 or pause is None:
+                    raise _translated(error.response) from error
+            except httpx.RequestError as error:
                 raise PrefectAway(f"Prefect does not answer: {type(error).__name__} {error}".rstrip()) from error
-            self._note_skew(response, sent)
-            return response.json() if response.content else None
+            except ValueError as error:
+                raise PrefectAway(f"what answers at {path} is not Prefect: {error}") from error
+            await asyncio.sleep(pause)
         raise AssertionError("the last attempt either returns or raises")
 
     def _note_skew(self, response: httpx.Response, sent: float) -> None:
-        """Compare clocks by the Date header. It counts whole seconds, so half a second is added to it."""
+        """Compare clocks by the Date header. It counts whole seconds, so half a second is added to it.
+
+        An answer that took long says too little: nobody knows when in that time it was stamped.
+        """
+        now = time.time()
         stamp = response.headers.get("date")
-        if stamp is not None:
-            middle = (sent + time.time()) / 2
-            self.clock_skew = parsedate_to_datetime(stamp).timestamp() + 0.5 - middle
+        if stamp is None or not 0 <= now - sent <= SKEW_PATIENCE_SECONDS:
+            return
+        try:
+            self.clock_skew = parsedate_to_datetime(stamp).timestamp() + 0.5 - (sent + now) / 2
+        except ValueError:
+            log.debug("the server's Date header is none: %r", stamp)
+
+
+def _translated(response: httpx.Response) -> LabkeeperError:
+    """What an error answer means. Prefect answers in JSON, refusals too; a page is a proxy's, and Prefect behind it."""
+    code = response.status_code
+    if code >= 500 or code in (408, 429) or "json" not in response.headers.get("content-type", ""):
+        return PrefectAway(f"Prefect answered {code}")
+    return PrefectRefused(code, f"Prefect answered {code}: {response.text[:500]}")
+
+
+async def _refuse_at_once(response: httpx.Response) -> None:
+    """Raise for what Prefect's client would wait two seconds about, even when told not to try again."""
+    if response.status_code in (408, 429, 502, 503):
+        await response.aread()
+        response.raise_for_status()
 
 
 @asynccontextmanager
 async def open_link(pool: str, queues: tuple[str, ...]) -> AsyncIterator[PrefectLink]:
     """A link to the server that Prefect's settings name. Does not fail while the server is away."""
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-        async with get_client() as client:
+        async with get_client(httpx_settings={"event_hooks": {"response": [_refuse_at_once]}}) as client:
             yield PrefectLink(client, pool, queues)
 
 

@@ -36,7 +36,9 @@ def decide(
     """
     if run.conclusion is not None:
         return Report(run.conclusion)
-    if state_type is None or (run.transition_id not in transition_ids and not commands):
+    # A run that was tried again has commands of its first time: they do not make this claim ours.
+    begun = any(command.begun_at >= run.claimed_at for command in commands)
+    if state_type is None or (run.transition_id not in transition_ids and not begun):
         return Forget()
     open_commands = [command for command in commands if command.outcome is None]
     if open_commands:

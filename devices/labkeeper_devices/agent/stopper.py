@@ -33,13 +33,18 @@ class EmergencyStop:
         interrupt: Interrupt,
         clock: Callable[[], datetime],
         changed: Callable[[], None],
+        record: Callable[[str, str, str | None], None],
     ) -> None:
-        """`changed` is called, from the stopping thread, after each change."""
+        """`changed` is called, from the stopping thread, after each change.
+
+        `record` keeps who stopped, why, and what went wrong with it; it must not raise.
+        """
         self._latch = latch
         self._driver = driver
         self._interrupt = interrupt
         self._clock = clock
         self._changed = changed
+        self._record = record
         self._lock = threading.Lock()
         self._why = describe(latch)
 
@@ -54,27 +59,26 @@ class EmergencyStop:
         The latch is set whatever happens: a stop that did not reach the hardware must not look like none.
         """
         self._interrupt.set("emergency-stop")
-        trouble: str | None = None
-        try:
-            self._driver.emergency_stop()
-        except LabkeeperError as error:
-            trouble = str(error)
+        trouble = self._take_energy_out()
         with self._lock:
             self._why = f"{requester}: {reason}"
-            content = {"requester": requester, "reason": reason, "at": self._clock().isoformat(), "trouble": trouble}
-            write_durably(self._latch, content)
+            unwritten = self._write_latch(requester, reason, trouble)
+        trouble = "; ".join(said for said in (trouble, unwritten) if said) or None
+        # An operation that began between the first time and now has cleared it, and knew of no stop.
+        self._interrupt.set("emergency-stop")
         if trouble:
-            log.error("emergency stop by %s: the hardware could not be reached: %s", requester, trouble)
+            log.error("emergency stop by %s, with trouble: %s", requester, trouble)
         else:
             log.warning("emergency stop by %s: %s", requester, reason)
+        self._record(requester, reason, trouble)
         self._changed()
         return trouble
 
     def release(self) -> None:
         """A person ended the stop. Nothing moves or is energized by this."""
         with self._lock:
-            self._driver.release_stop()
             self._latch.unlink(missing_ok=True)
+            self._driver.release_stop()
             self._why = None
         self._changed()
 
@@ -88,6 +92,24 @@ class EmergencyStop:
             threading.Thread(target=self._wait_for_signal, name="stop-signal", daemon=True).start()
         else:
             loop.add_signal_handler(STOP_SIGNAL, self._by_signal)
+
+    def _take_energy_out(self) -> str | None:
+        try:
+            self._driver.emergency_stop()
+        except LabkeeperError as error:
+            return str(error)
+        except Exception as error:
+            log.exception("driver error in the emergency stop")
+            return f"a mistake in the driver: {type(error).__name__}: {error}"
+        return None
+
+    def _write_latch(self, requester: str, reason: str, trouble: str | None) -> str | None:
+        content = {"requester": requester, "reason": reason, "at": self._clock().isoformat(), "trouble": trouble}
+        try:
+            write_durably(self._latch, content)
+        except OSError as error:
+            return f"the stop is not on disk, and a restarted agent would not know of it: {error}"
+        return None
 
     def _wait_for_signal(self) -> None:
         while True:
@@ -104,8 +126,11 @@ def block_stop_signal() -> None:
 
 
 def describe(latch: Path) -> str | None:
-    """Who engaged the stop and why, from the latch file; None if it is not engaged."""
-    content = read_json(latch)
+    """Who engaged the stop and why, from the latch file; None if it is not engaged. A file that says nothing counts."""
+    try:
+        content = read_json(latch) or ({} if latch.exists() else None)
+    except ValueError:
+        content = {}
     if content is None:
         return None
-    return f"{content.get('requester', 'unknown')}: {content.get('reason', '')}"
+    return f"{content.get('requester', 'unknown')}: {content.get('reason', f'{latch.name} does not say why')}"

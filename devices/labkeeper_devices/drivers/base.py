@@ -127,6 +127,8 @@ class Driver(Protocol):
 
     operations: dict[str, OperationSpec]
     """What it can do, by the operation's key."""
+    mending: frozenset[str]
+    """Keys of operations that may be asked for although the device reports a fault, since they clear it."""
 
     def open(self, *, energize: bool) -> Identity:
         """Open the connection and lock it against other processes.

@@ -78,7 +78,7 @@ def load(
     config, wrong = _validate(settings)
     problems += wrong
     if config is None or problems:
-        raise InvalidInput(sorted(problems, key=lambda p: (p.source, p.line or 0, p.path, p.message)))
+        raise InvalidInput(sorted(problems))
     return LoadedConfig(config, settings)
 
 

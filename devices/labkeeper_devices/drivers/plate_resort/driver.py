@@ -24,14 +24,14 @@ ALWAYS_ALLOWED: Final = frozenset(
     {plate_resort.CONNECT.key, plate_resort.DISCONNECT.key, plate_resort.EMERGENCY_STOP.key}
 )
 """What may be asked for whatever the state: it takes energy out, or it only reports and holds."""
-MENDING: Final = plate_resort.REBOOT.key
-"""What may be asked for although there is a fault, since it is how hardware errors are cleared."""
 
 
 class PlateResortDriver:
     """Drives one plate hotel. Blocking; `emergency_stop` and `release_stop` from any thread."""
 
     operations: dict[str, OperationSpec] = {spec.key: spec for spec in plate_resort.OPERATIONS}
+    mending: frozenset[str] = frozenset({plate_resort.REBOOT.key})
+    """A reboot is how hardware errors are cleared."""
 
     def __init__(self, config: ResortConfig, *, port: str | None = None, simulation: Simulation | None = None) -> None:
         """`port`: where the servo really is, when that is not the configured device, as with a simulator."""
@@ -257,7 +257,7 @@ class PlateResortDriver:
     def _check_physical(self, operation: str) -> None:
         session = self._resort.session
         session.must_not_be_stopped()
-        if operation == MENDING:
+        if operation in self.mending:
             return
         found = session.faults(session.vitals())
         if not session.energised:
