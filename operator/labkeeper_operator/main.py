@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from datetime import UTC, datetime
 
 import kopf
@@ -53,22 +54,39 @@ async def _serve(
         controller.seen(raw)
     registry = kopf.OperatorRegistry()
     register(registry, controller)
-    work = asyncio.create_task(controller.run(), name="controller")
-    watch = asyncio.create_task(
-        kopf.operator(
-            registry=registry,
-            standalone=True,
-            clusterwide=not settings.namespaces,
-            namespaces=settings.namespaces,
-            stop_flag=stop,
-        ),
-        name="kopf",
+    await _until_told(controller, registry, settings.namespaces, stop)
+
+
+async def _until_told(
+    controller: Controller, registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: asyncio.Event | None
+) -> None:
+    """Run kopf and the controller until told to stop, or until one of them fails.
+
+    The controller ends first. kopf takes every task of the loop for one of its own: it would wait for ours, and fail
+    with what one of them met meanwhile, such as Prefect being away.
+    """
+    told, kopf_stop = stop or asyncio.Event(), asyncio.Event()
+    others = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
+        registry=registry,
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=kopf_stop,
     )
+    if stop is None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # kopf has just taken them for itself
+            asyncio.get_running_loop().add_signal_handler(number, told.set)
+    watch = asyncio.create_task(kopf.run_tasks(tasks, ignored=others), name="kopf")
+    work = asyncio.create_task(controller.run(), name="controller")
+    end = asyncio.create_task(told.wait(), name="told to stop")
     try:
-        await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, watch, end}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (work, watch):
-            task.cancel()
+        end.cancel()
+        work.cancel()
+        await asyncio.wait({work, end})
+        kopf_stop.set()
         results = await asyncio.gather(work, watch, return_exceptions=True)
     for result in results:
         if isinstance(result, Exception):

@@ -16,7 +16,7 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 
 from labkeeper_api import wire
-from labkeeper_api.errors import Stalled, Waiting
+from labkeeper_api.errors import LabkeeperError
 from labkeeper_operator.prefect_api.reads import PrefectReader
 from labkeeper_operator.reconcile.observed import ObservedRun
 
@@ -36,6 +36,9 @@ class RunListener(Protocol):
 
     def runs_changed(self, runs: Iterable[ObservedRun]) -> None:
         """These runs were seen in their present state."""
+
+    def runs_gone(self, ids: Iterable[str]) -> None:
+        """Prefect has no such runs."""
 
     def unfinished_runs(self) -> list[str]:
         """Ids of runs that must not be lost sight of."""
@@ -98,7 +101,7 @@ class Observer:
             ids, self._noticed = sorted(self._noticed), set()
             try:
                 self._listener.runs_changed(await self._reader.runs(ids))
-            except (Waiting, Stalled) as error:
+            except LabkeeperError as error:
                 log.info("cannot read runs now: %s", error)
                 self._noticed.update(ids)
                 await asyncio.sleep(RECONNECT_SECONDS)
@@ -113,9 +116,10 @@ class Observer:
                 runs |= {run.id: run for run in await self._reader.active_runs()}
                 missing = [id_ for id_ in self._listener.unfinished_runs() if id_ not in runs]
                 runs |= {run.id: run for run in await self._reader.runs(missing)}
+                self._listener.runs_gone(id_ for id_ in missing if id_ not in runs)
                 self._listener.runs_changed(sorted(runs.values(), key=lambda run: run.changed or started))
                 since = started
-            except (Waiting, Stalled) as error:
+            except LabkeeperError as error:
                 log.info("cannot poll runs now: %s", error)
             await asyncio.sleep(self._poll)
 

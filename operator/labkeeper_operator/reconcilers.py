@@ -15,7 +15,7 @@ from labkeeper_api.conditions import Reason
 from labkeeper_api.errors import Stalled, Waiting
 from labkeeper_api.kinds import LabAction, LabDevice, LabPool, LabRun, LabWorkflow
 from labkeeper_api.kinds.labpool import PoolType
-from labkeeper_operator.claims import Claims
+from labkeeper_operator.claims import Claims, pool_holder
 from labkeeper_operator.objects import Key, Objects
 from labkeeper_operator.prefect_api.gateway import Gateway
 from labkeeper_operator.prefect_api.reads import PrefectReader
@@ -85,9 +85,11 @@ class PoolReconciler:
     async def reconcile(self, pool: LabPool) -> Outcome:
         """Bring the work pool and its queues into line."""
         lab = self._lab
+        holder = pool_holder(pool, lab.objects.all(LabPool))
+        claimed_by = holder.metadata.key if holder is not None else None
         for _ in range(POOL_ROUNDS):
             observed = await lab.reader.pool(pool.prefect_name)
-            plan = pools.plan(pool, observed, prefect_type=lab.prefect_type(pool))
+            plan = pools.plan(pool, observed, prefect_type=lab.prefect_type(pool), claimed_by=claimed_by)
             if not plan and observed is not None:
                 return Outcome(pools.status(pool, observed, now=lab.clock()))
             await lab.gateway.apply(plan)
@@ -128,11 +130,20 @@ class WorkflowReconciler:
         if deployment is None:
             raise Waiting(Reason.PROGRESSING, "the deployment is gone again", retry_after=1.0)
         lab.histories.begin(deployment.id, workflow.status)
+        await self._recount(deployment.id)
         if plan:
             # The change wiped what Prefect had planned; the resync looks what it plans anew.
             lab.histories.due(deployment.id, None)
         history = lab.histories.get(deployment.id)
         return Outcome(workflows.status(workflow, world, deployment, history, now=lab.clock()))
+
+    async def _recount(self, deployment_id: str) -> None:
+        """Count the ended runs anew where the status, written in the middle of a run, cannot tell."""
+        lab = self._lab
+        if lab.histories.unsure(deployment_id):
+            until = await lab.reader.last_end(deployment_id)
+            counts = await lab.reader.counts(deployment_id, until=until) if until is not None else {}
+            lab.histories.recount(deployment_id, counts, until)
 
     def differs(self, workflow: LabWorkflow, seen: list[ObservedDeployment]) -> bool:
         """Whether something in Prefect is not as the spec says."""
@@ -155,16 +166,26 @@ class WorkflowReconciler:
         lab, meta = self._lab, workflow.metadata
         name = lab.claims.name_of(_key(workflow))
         holder = lab.claims.holder(_key(workflow))
+        observed = next((d for d in seen if (d.flow_name, d.name) == name), None)
         return workflows.WorkflowWorld(
             catalog=lab.catalog,
             pool=lab.objects.get(LabPool, meta.namespace, workflow.spec.placement.pool),
             known_pools=lab.objects.names(LabPool, meta.namespace),
-            observed=next((d for d in seen if (d.flow_name, d.name) == name), None),
+            observed=observed,
             owned=tuple(d for d in seen if d.owner == meta.uid),
             claimed_by=f"{holder.namespace}/{holder.name}" if holder else None,
+            left_by=self._left_by(workflow, observed),
             job_variables=lab.surroundings.job_variables,
             ui_url=lab.surroundings.ui_url,
         )
+
+    def _left_by(self, workflow: LabWorkflow, observed: ObservedDeployment | None) -> str | None:
+        """Which other workflow owns the deployment of the name that this one holds."""
+        owner = observed.owner if observed is not None else None
+        if owner in (None, workflow.metadata.uid):
+            return None
+        found = (other.metadata.key for other in self._lab.objects.all(LabWorkflow) if other.metadata.uid == owner)
+        return next(found, None)
 
 
 class RunReconciler:
@@ -194,7 +215,9 @@ class RunReconciler:
         if current is None:
             raise Waiting(Reason.PROGRESSING, "the flow run is not visible yet", retry_after=1.0)
         lab.runs_by_key[meta.uid] = current
-        return Outcome(runs.status(run, current, ui_url=lab.surroundings.ui_url, now=lab.clock()))
+        status = runs.status(run, current, ui_url=lab.surroundings.ui_url, now=lab.clock())
+        # Once more when it has ended, to plan its own deletion: our own write alone makes nothing due.
+        return Outcome(status, look_again=lab.clock() if current.terminal else None)
 
     async def delete(self, run: LabRun) -> Outcome:
         """Cancel the flow run if it has not ended, and wait until it is at rest."""

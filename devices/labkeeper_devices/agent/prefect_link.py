@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 RETRY_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds between attempts while the server answers 503 because SQLite is locked."""
+ANSWER_SECONDS = 15.0
+"""After so long without an answer the server counts as away: one that hangs must not hold up a shutdown for a minute."""
 SKEW_PATIENCE_SECONDS = 2.0
 """How long an answer may take that clocks are compared by."""
 EARLY = timedelta(seconds=1)
@@ -377,7 +379,8 @@ async def _refuse_at_once(response: httpx.Response) -> None:
 async def open_link(pool: str, queues: tuple[str, ...]) -> AsyncIterator[PrefectLink]:
     """A link to the server that Prefect's settings name. Does not fail while the server is away."""
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-        async with get_client(httpx_settings={"event_hooks": {"response": [_refuse_at_once]}}) as client:
+        settings = {"timeout": httpx.Timeout(ANSWER_SECONDS), "event_hooks": {"response": [_refuse_at_once]}}
+        async with get_client(httpx_settings=settings) as client:
             yield PrefectLink(client, pool, queues)
 
 

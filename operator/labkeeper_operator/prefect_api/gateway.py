@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from functools import singledispatchmethod
 from typing import Any
 
+from labkeeper_api.conditions import Reason
+from labkeeper_api.errors import LabkeeperError, Waiting
 from labkeeper_operator.prefect_api.reads import PrefectReader, observed_run
 from labkeeper_operator.prefect_api.session import AlreadyExists, NotFound, PrefectSession
 from labkeeper_operator.reconcile import plan as p
 from labkeeper_operator.reconcile.observed import ObservedDeployment, ObservedRun
+
+GONE_RETRY_SECONDS = 1.0
 
 
 @dataclass
@@ -35,10 +39,17 @@ class Gateway:
     async def apply(self, plan: p.Plan) -> Applied:
         """Carry out all actions in order. Raises `Waiting` or `Stalled`; what was done until then stays done."""
         applied = Applied()
-        for action in plan.actions:
-            await self._do(action, applied)
-        if applied.touched_deployment is not None:
-            applied.deployment = await self._reader.deployment(applied.touched_deployment)
+        try:
+            for action in plan.actions:
+                await self._do(action, applied)
+            if applied.touched_deployment is not None:
+                applied.deployment = await self._reader.deployment(applied.touched_deployment)
+        except NotFound as error:
+            raise Waiting(
+                Reason.PROGRESSING,
+                f"Prefect no longer has what was to be changed ({error}); it is looked at again",
+                retry_after=GONE_RETRY_SECONDS,
+            ) from error
         return applied
 
     @singledispatchmethod
@@ -79,7 +90,13 @@ class Gateway:
     @_do.register
     async def _(self, action: p.CreateDeployment, applied: Applied) -> None:
         flow_id = await self._flow_id(action.flow_name)
-        created = await self._session.write("POST", "/deployments/", {**action.body, "flow_id": flow_id})
+        body = {**action.body, "flow_id": flow_id}
+        try:
+            created = await self._session.write("POST", "/deployments/", body, resend=False)
+        except LabkeeperError:
+            # The flow may be gone, deleted by hand or with the whole database: the next attempt asks for it anew.
+            self._forget_flow(action.flow_name, flow_id)
+            raise
         applied.deployment = await self._reader.observed_deployment(created)
 
     @_do.register
@@ -93,7 +110,7 @@ class Gateway:
 
     @_do.register
     async def _(self, action: p.CreateSchedule, applied: Applied) -> None:
-        await self._session.write("POST", f"/deployments/{action.deployment_id}/schedules", [action.body])
+        await self._session.write("POST", f"/deployments/{action.deployment_id}/schedules", [action.body], resend=False)
         applied.touched_deployment = action.deployment_id
 
     @_do.register
@@ -114,7 +131,7 @@ class Gateway:
 
     @_do.register
     async def _(self, action: p.CancelRun, applied: Applied) -> None:  # noqa: ARG002
-        state = {"type": "CANCELLING", "name": "Cancelling", "message": "its LabRun was deleted"}
+        state = {"type": "CANCELLING", "name": "Cancelling", "message": action.why}
         await self._session.write("POST", f"/flow_runs/{action.id}/set_state", {"state": state})
 
     async def _delete(self, path: str) -> None:
@@ -130,3 +147,7 @@ class Gateway:
             self._flow_ids[name] = flow["id"]
             self._reader.remember_flow(flow["id"], name)
         return self._flow_ids[name]
+
+    def _forget_flow(self, name: str, id_: str) -> None:
+        if self._flow_ids.get(name) == id_:
+            del self._flow_ids[name]

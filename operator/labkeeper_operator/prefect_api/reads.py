@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -49,10 +48,8 @@ class PrefectReader:
     async def pool(self, name: str) -> ObservedPool | None:
         """A work pool with its queues; None if there is none of that name."""
         try:
-            pool, queues = await asyncio.gather(
-                self._session.get(f"/work_pools/{name}"),
-                self._session.query(f"/work_pools/{name}/queues/filter", {"limit": PAGE}),
-            )
+            pool = await self._session.get(f"/work_pools/{name}")
+            queues = await self._session.query(f"/work_pools/{name}/queues/filter", {"limit": PAGE})
         except NotFound:
             return None
         return observed_pool(pool, queues)
@@ -129,11 +126,22 @@ class PrefectReader:
         found = await self._session.query("/flow_runs/filter", body)
         return _moment(found[0]["next_scheduled_start_time"]) if found else None
 
-    async def counts(self, deployment_id: str) -> dict[str, int]:
-        """How many runs of a deployment ended in each way, by Prefect's state type."""
+    async def last_end(self, deployment_id: str) -> datetime | None:
+        """When the run of a deployment that ended last did so."""
+        runs = {"deployment_id": {"any_": [deployment_id]}, "end_time": {"is_null_": False}}
+        body = {"flow_runs": runs, "sort": "END_TIME_DESC", "limit": 1}
+        found = await self._session.query("/flow_runs/filter", body)
+        return _moment(found[0]["end_time"]) if found else None
+
+    async def counts(self, deployment_id: str, *, until: datetime) -> dict[str, int]:
+        """How many runs of a deployment had ended in each way by that moment, by Prefect's state type."""
         counts: dict[str, int] = {}
         for state in sorted(TERMINAL_TYPES):
-            runs = {"deployment_id": {"any_": [deployment_id]}, "state": {"type": {"any_": [state]}}}
+            runs = {
+                "deployment_id": {"any_": [deployment_id]},
+                "state": {"type": {"any_": [state]}},
+                "end_time": {"before_": until.isoformat()},
+            }
             counts[state] = int(await self._session.query("/flow_runs/count", {"flow_runs": runs}))
         return counts
 

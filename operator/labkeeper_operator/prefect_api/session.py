@@ -23,13 +23,18 @@ Method = Literal["GET", "POST", "PATCH", "DELETE"]
 RETRY_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between attempts while the server answers 503: SQLite is locked for moments (measured: 7 of 200 writes)."""
 UNAVAILABLE_RETRY_SECONDS = 1.0
+CONFLICT_RETRY_SECONDS = 1.0
 
 
-class NotFound(LabkeeperError):
+class Surprise(LabkeeperError):
+    """Prefect does not hold what it held a moment ago."""
+
+
+class NotFound(Surprise):
     """Prefect has no such object."""
 
 
-class AlreadyExists(LabkeeperError):
+class AlreadyExists(Surprise):
     """Prefect has an object of that name already."""
 
 
@@ -53,16 +58,17 @@ class PrefectSession:
         """Read by a POST with a filter. Raises `Waiting` or `Stalled`."""
         return await self._request("POST", path, body)
 
-    async def write(self, method: Method, path: str, body: Any = None) -> Any:
+    async def write(self, method: Method, path: str, body: Any = None, *, resend: bool = True) -> Any:
         """Change something. Only for requests that may be sent again: creations carry a key or are looked up after.
 
+        `resend` False is for what must be looked up before it is sent again: then a lost answer is `Waiting`.
         Raises `NotFound`, `AlreadyExists`, `Waiting` or `Stalled`.
         """
         async with self._writing:
             self.writes += 1
-            return await self._request(method, path, body)
+            return await self._request(method, path, body, resend=resend)
 
-    async def _request(self, method: Method, path: str, body: Any) -> Any:
+    async def _request(self, method: Method, path: str, body: Any, *, resend: bool = True) -> Any:
         for pause in (*RETRY_PAUSES, None):
             try:
                 response = await self._client.request(method, path, json=body)  # type: ignore[arg-type]
@@ -72,7 +78,7 @@ class PrefectSession:
                     continue
                 raise _translated(error.response) from error
             except httpx.TransportError as error:
-                if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError) and pause is not None:
+                if resend and isinstance(error, httpx.ReadError | httpx.RemoteProtocolError) and pause is not None:
                     await asyncio.sleep(pause)
                     continue
                 raise Waiting(
@@ -80,7 +86,7 @@ class PrefectSession:
                     f"Prefect does not answer at {self.api_url}: {type(error).__name__} {error}".rstrip(),
                     retry_after=UNAVAILABLE_RETRY_SECONDS,
                 ) from error
-            return response.json() if response.content else None
+            return _content(response)
         raise AssertionError("the last attempt either returns or raises")
 
 
@@ -96,6 +102,25 @@ async def open_session(*, writers: int = 1, api_url: str | None = None) -> Async
             yield PrefectSession(client, writers=writers)
 
 
+def understood(error: Waiting | Stalled | Surprise) -> Waiting | Stalled:
+    """What an error means for the object whose reconciliation it ended: after a surprise another look helps."""
+    if isinstance(error, Surprise):
+        text = f"Prefect changed while it was looked at: {error}"
+        return Waiting(Reason.PROGRESSING, text, retry_after=CONFLICT_RETRY_SECONDS)
+    return error
+
+
+def _content(response: httpx.Response) -> Any:
+    try:
+        return response.json() if response.content else None
+    except ValueError as error:
+        raise Waiting(
+            Reason.PREFECT_UNAVAILABLE,
+            f"{response.url} answers with something else than Prefect's API: check PREFECT_API_URL, which ends in /api",
+            retry_after=UNAVAILABLE_RETRY_SECONDS,
+        ) from error
+
+
 def _translated(response: httpx.Response) -> LabkeeperError:
     code = response.status_code
     detail = _detail(response)
@@ -103,6 +128,9 @@ def _translated(response: httpx.Response) -> LabkeeperError:
         return NotFound(detail)
     if code == 409 and "already exists" in detail:
         return AlreadyExists(detail)
+    if code == 409 and "integrity conflict" in detail:
+        # What the request refers to went away meanwhile, or somebody made the same at once: another look helps.
+        return Waiting(Reason.PROGRESSING, f"Prefect answered 409: {detail}", retry_after=CONFLICT_RETRY_SECONDS)
     if code in (401, 403):
         text = f"Prefect refuses our credentials ({code}): check PREFECT_API_AUTH_STRING. {detail}"
         return Waiting(Reason.PREFECT_UNAVAILABLE, text, retry_after=UNAVAILABLE_RETRY_SECONDS)

@@ -1,6 +1,7 @@
 """What became of the runs of each workflow. Pure state: fed with observed runs, asked for a history.
 
-Counts go on from what `status` says, so that a restarted operator needs no recount; each run is counted once by its id.
+Counts go on from what `status` says; each run is counted once by its id. Where the status was written in the middle of
+a run it cannot tell which ended runs it counts: then somebody has to count them anew.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Histories:
         self._histories: dict[str, RunHistory] = {}
         self._counted_until: dict[str, datetime] = {}
         self._counted: OrderedDict[str, str] = OrderedDict()
+        self._unsure: set[str] = set()
 
     def begin(self, deployment_id: str, status: LabWorkflowStatus | None) -> None:
         """Start from what `status` says, unless this deployment is known already."""
@@ -35,6 +37,23 @@ class Histories:
         counts = {state: getattr(runs, state.lower()) if runs else 0 for state in TERMINAL_TYPES}
         self._histories[deployment_id] = RunHistory(counts=counts, next_due=status.next_run if status else None)
         self._counted_until[deployment_id] = (last.ended if last else None) or _LONG_AGO
+        if last is not None and last.ended is None:
+            # In another deployment than the one that `status` counts, no run was counted yet.
+            if status is None or status.deployment_id in (None, deployment_id):
+                self._unsure.add(deployment_id)
+        elif last is not None and last.state.upper() in TERMINAL_TYPES:
+            self._counted[last.id] = last.state.upper()
+
+    def unsure(self, deployment_id: str) -> bool:
+        """Whether the ended runs of that deployment have to be counted anew; until then none are counted."""
+        return deployment_id in self._unsure
+
+    def recount(self, deployment_id: str, counts: dict[str, int], until: datetime | None) -> None:
+        """Take over how many runs had ended in each way up to that moment."""
+        known = {state: counts.get(state, 0) for state in TERMINAL_TYPES}
+        self._histories[deployment_id] = replace(self.get(deployment_id), counts=known)
+        self._counted_until[deployment_id] = until or _LONG_AGO
+        self._unsure.discard(deployment_id)
 
     def get(self, deployment_id: str) -> RunHistory:
         """The history of that deployment's runs."""
@@ -48,6 +67,13 @@ class Histories:
         """The deployment is gone."""
         self._histories.pop(deployment_id, None)
         self._counted_until.pop(deployment_id, None)
+        self._unsure.discard(deployment_id)
+
+    def lose(self, deployment_id: str, run_id: str) -> None:
+        """That run is no longer in Prefect."""
+        old = self.get(deployment_id)
+        if old.last is not None and old.last.id == run_id:
+            self._histories[deployment_id] = replace(old, last=None)
 
     def due(self, deployment_id: str, moment: datetime | None) -> bool:
         """Note when the next run is due; whether that is news."""
@@ -65,7 +91,7 @@ class Histories:
         new = old
         if run.state_type != "SCHEDULED" and _is_later(run, old.last):
             new = replace(new, last=run)
-        if run.terminal:
+        if run.terminal and run.deployment_id not in self._unsure:
             new = replace(new, counts=self._count(run, dict(old.counts or {})))
         self._histories[run.deployment_id] = new
         return new != old

@@ -112,9 +112,10 @@ class CreateRun:
 
 @dataclass(frozen=True)
 class CancelRun:
-    """Ask for a flow run to be cancelled."""
+    """Ask for a flow run to be cancelled; `why` is what its state will say."""
 
     id: str
+    why: str
 
 
 Action = (

@@ -33,11 +33,18 @@ _OWNER = re.compile(r"\n?\n?Managed by Labkeeper: LabPool \S+, uid (\S+)\.$")
 """Prefect's work pools have neither tags nor labels, so the owner stands at the end of the description."""
 
 
-def plan(pool: LabPool, observed: ObservedPool | None, *, prefect_type: str) -> Plan:
+def plan(pool: LabPool, observed: ObservedPool | None, *, prefect_type: str, claimed_by: str | None = None) -> Plan:
     """What makes the work pool as the spec says. `prefect_type` is the work pool type in Prefect.
 
+    `claimed_by` is the `namespace/name` of another LabPool that holds the same work pool; `adopt` does not go before
+    it, or two that adopt would take it from each other for ever.
     Raises `Stalled` when the work pool is somebody else's or of another type.
     """
+    if claimed_by is not None:
+        raise Stalled(
+            Reason.CONFLICT,
+            f"LabPool {claimed_by} already is work pool {pool.prefect_name!r}: give another spec.prefect.poolName",
+        )
     if observed is None:
         return Plan((CreatePool(_pool_body(pool, prefect_type)),))
     _check_ownership(pool, observed, prefect_type)

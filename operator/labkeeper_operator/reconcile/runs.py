@@ -6,6 +6,7 @@ again finds the same run.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ CANCEL_GRACE = timedelta(seconds=60)
 MESSAGE_LIMIT = 2048
 RESULT_LIMIT = 32
 """Most entries of a result that is copied into status; larger ones are read from Prefect."""
+RESULT_BYTES = 16 * 1024
+"""Most bytes of such a result as JSON: etcd refuses an object beyond 1.5 MB, and every watcher gets each version."""
 
 _IN_PROGRESS: Mapping[str, tuple[Reason, str]] = {
     "SCHEDULED": (Reason.SCHEDULED, "waits for its time and for a place to run"),
@@ -103,7 +106,16 @@ def plan_deletion(observed: ObservedRun | None) -> Plan:
     """Deleting a LabRun cancels a run that has not ended."""
     if observed is None or observed.terminal or observed.state_type == "CANCELLING":
         return Plan()
-    return Plan((CancelRun(observed.id),))
+    return Plan((CancelRun(observed.id, "its LabRun was deleted"),))
+
+
+def plan_timeout(run: ObservedRun, timeout_seconds: int | None, *, now: datetime) -> Plan:
+    """A run that goes on for longer than its LabWorkflow allows is cancelled."""
+    if run.started is None or run.state_type != "RUNNING" or timeout_seconds is None:
+        return Plan()
+    if (now - run.started).total_seconds() <= timeout_seconds:
+        return Plan()
+    return Plan((CancelRun(run.id, f"it ran for longer than the {timeout_seconds} s of its LabWorkflow"),))
 
 
 def may_go(run: LabRun, observed: ObservedRun | None, *, now: datetime) -> bool:
@@ -135,7 +147,7 @@ def status(run: LabRun, observed: ObservedRun, *, ui_url: str | None, now: datet
         message=_short(observed.message) or None,
         started=observed.started,
         ended=observed.ended if observed.terminal else None,
-        result=observed.result if observed.result and len(observed.result) <= RESULT_LIMIT else None,
+        result=observed.result if observed.result and _is_small(observed.result) else None,
         simulated=observed.simulated,
         url=f"{ui_url}/runs/flow-run/{observed.id}" if ui_url else None,
     ).wire()
@@ -199,6 +211,10 @@ def _check_parameters(run: LabRun, workflow: LabWorkflow, catalog: Catalog) -> N
     problems = parameter_problems(entry.parameter_schema, merged, complete=True)
     if problems:
         raise Stalled(Reason.INVALID_PARAMETERS, "; ".join(str(problem) for problem in problems))
+
+
+def _is_small(result: dict[str, Any]) -> bool:
+    return len(result) <= RESULT_LIMIT and len(json.dumps(result)) <= RESULT_BYTES
 
 
 def _short(text: str) -> str:

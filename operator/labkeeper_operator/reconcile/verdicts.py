@@ -69,3 +69,8 @@ def retry_at(error: Waiting | Stalled, failures: int, *, now: datetime) -> datet
 def current_status(obj: LabObject) -> Any:
     """The status that the object has, or an empty one of its kind."""
     return getattr(obj, "status", None) or obj.status_model()
+
+
+def is_said(obj: LabObject, status: dict[str, Any]) -> bool:
+    """Whether the object has that status already, so that writing it would change nothing."""
+    return bool(current_status(obj) == obj.status_model.model_validate(status))

@@ -33,13 +33,15 @@ from labkeeper_operator.reconcile.plan import (
 from labkeeper_operator.reconcile.runs import RunHistory, summary
 
 POOL_RETRY_SECONDS = 2.0
+LEAVE_RETRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class WorkflowWorld:
     """What a LabWorkflow depends on.
 
-    `claimed_by` is the `namespace/name` of another LabWorkflow that claimed the same Prefect name first.
+    `claimed_by` is the `namespace/name` of another LabWorkflow that claimed the same Prefect name first. `left_by` is
+    that of another one that still owns the deployment but claims a different name by now.
     `job_variables` are those of the surroundings, such as the folder that modules are imported from.
     """
 
@@ -49,6 +51,7 @@ class WorkflowWorld:
     observed: ObservedDeployment | None
     owned: tuple[ObservedDeployment, ...] = ()
     claimed_by: str | None = None
+    left_by: str | None = None
     job_variables: dict[str, Any] | None = None
     ui_url: str | None = None
 
@@ -172,12 +175,14 @@ def _job_variables(workflow: LabWorkflow, entry: CatalogEntry | None, world: Wor
         if spec.timeout_seconds is not None:
             variables[wire.TIMEOUT_VARIABLE] = spec.timeout_seconds
         return variables
+    given = world.job_variables or {}
     env = {
+        **given.get("env", {}),
         "PREFECT_FLOWS_DEFAULT_RETRIES": str(spec.retries),
         "PREFECT_FLOWS_DEFAULT_RETRY_DELAY_SECONDS": str(spec.retry_delay_seconds),
     }
     image = {"image": spec.job.image} if spec.job and spec.job.image else {}
-    return {"env": env, **image, **(world.job_variables or {})}
+    return {**image, **given, "env": env}
 
 
 def _description(workflow: LabWorkflow, entry: CatalogEntry | None) -> str:
@@ -259,6 +264,12 @@ def _check_ownership(workflow: LabWorkflow, world: WorkflowWorld, full_name: str
             Reason.CONFLICT,
             f"LabWorkflow {world.claimed_by} already is deployment {full_name!r}: give another "
             "spec.prefect.deploymentName",
+        )
+    if world.left_by is not None:
+        raise Waiting(
+            Reason.PROGRESSING,
+            f"LabWorkflow {world.left_by} has taken another name and is about to remove deployment {full_name!r}",
+            retry_after=LEAVE_RETRY_SECONDS,
         )
     observed = world.observed
     if observed is not None and not workflow.spec.adopt and not _is_ours(workflow, observed):

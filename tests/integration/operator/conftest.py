@@ -154,7 +154,7 @@ def quiet_link(_shared: SharedOperators) -> Link:
 class StartOperator(Protocol):
     """Starts an operator of the test's own for one namespace, behind a proxy of its own."""
 
-    def __call__(self, namespace: str, **options: Any) -> tuple[OperatorProcess, Link]: ...
+    def __call__(self, namespace: str, *, api_path: str = "/api", **options: Any) -> tuple[OperatorProcess, Link]: ...
 
 
 @pytest.fixture
@@ -163,14 +163,14 @@ def start_operator(operator_kubeconfig: Path, lab_server: PrefectServer, tmp_pat
     count = itertools.count()
     with ExitStack() as ends:
 
-        def start(namespace: str, **options: Any) -> tuple[OperatorProcess, Link]:
+        def start(namespace: str, *, api_path: str = "/api", **options: Any) -> tuple[OperatorProcess, Link]:
             directory = tmp_path / f"operator-{next(count)}"
             directory.mkdir()
             link = ends.enter_context(Link(lab_server.url, directory / "proxy.log"))
             operator = OperatorProcess(
                 directory,
                 kubeconfig=operator_kubeconfig,
-                prefect_api_url=link.api_url,
+                prefect_api_url=f"{link.url}{api_path}",
                 namespaces=[namespace],
                 **options,
             )

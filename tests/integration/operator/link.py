@@ -56,9 +56,14 @@ class Link:
         self.process.stop()
 
     @property
+    def url(self) -> str:
+        """Where the proxy answers as Prefect."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
     def api_url(self) -> str:
         """What the operator gets as PREFECT_API_URL."""
-        return f"http://127.0.0.1:{self._port}/api"
+        return f"{self.url}/api"
 
     @property
     def pids(self) -> list[int]:

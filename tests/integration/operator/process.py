@@ -69,7 +69,7 @@ class OperatorProcess:
         if not self.process.running:
             return
         code = self.process.stop(grace=20.0)
-        if code not in (0, -15):
+        if code != 0:
             raise ProcessFailedError(f"the operator ended with {code}:\n{self.process.log_tail(60)}")
 
     def kill(self) -> None:

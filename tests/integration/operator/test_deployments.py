@@ -226,6 +226,21 @@ def test_what_was_changed_in_prefect_by_hand_is_put_right(lab: LabNamespace, pre
     assert lab.condition("lwf", "moves")["status"] == "True"
 
 
+def test_a_flow_that_was_deleted_in_prefect_comes_back_with_its_deployment(lab: LabNamespace, prefect: Prefect) -> None:
+    """Deleting a flow deletes its deployments; the id that the operator remembers of it is of no use any more."""
+    lab.apply(pool(), workflow("moves", prefect={"flowName": "deleted-by-hand"}))
+    status = lab.wait_current("lwf", "moves")["status"]
+    name = status["deploymentName"]
+    flow_id = prefect.the_deployment(name)["flow_id"]
+    prefect.call("DELETE", f"/flows/{flow_id}")
+    before = status["deploymentId"]
+    eventually(lambda: lab.status("lwf", "moves")["deploymentId"] != before, 30, what="another deployment")
+    now = lab.wait_current("lwf", "moves")["status"]
+    found = prefect.the_deployment(name)
+    assert found["id"] == now["deploymentId"]
+    assert found["flow_id"] != flow_id
+
+
 def test_a_kubernetes_pool_and_a_flow_by_entrypoint(lab: LabNamespace, prefect: Prefect) -> None:
     lab.apply(pool("cluster", type="kubernetes"))
     lab.apply(

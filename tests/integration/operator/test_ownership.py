@@ -1,4 +1,4 @@
-"""Whose a name in Prefect is: what others made stays untouched until a person says `adopt`, and one name has one owner."""
+"""Whose a name in Prefect is: what others made is left alone until a person says `adopt`; a name has one owner."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_of_two_claims_on_one_name_the_elder_wins_and_the_younger_follows_it(
     elder = lab.wait_current("lwf", "elder")
     born = elder["metadata"]["creationTimestamp"]
     lab.apply(pool("later"))
-    eventually(lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > born, what="the next second")
+    wait_next_second(born)
     lab.apply(workflow("another", prefect={"deploymentName": "claimed-twice"}, parameters={"hotel": "B"}))
     message = lab.wait_stalled("lwf", "another", "Conflict")
     assert message.startswith(f"LabWorkflow {lab.name}/elder already is deployment {full_name!r}")
@@ -149,7 +149,7 @@ def test_a_younger_claim_goes_on_when_the_elder_takes_another_name(quiet_lab: La
     lab = quiet_lab
     lab.apply(pool(), workflow("a-elder", prefect={"deploymentName": "wanted-by-two"}))
     born = lab.wait_current("lwf", "a-elder")["metadata"]["creationTimestamp"]
-    eventually(lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > born, what="the next second")
+    wait_next_second(born)
     lab.apply(workflow("b-younger", prefect={"deploymentName": "wanted-by-two"}, parameters={"hotel": "B"}))
     lab.wait_stalled("lwf", "b-younger", "Conflict")
     lab.patch("lwf", "a-elder", prefect={"deploymentName": "free-again"})
@@ -157,6 +157,61 @@ def test_a_younger_claim_goes_on_when_the_elder_takes_another_name(quiet_lab: La
     lab.wait_current("lwf", "b-younger")
     assert prefect.the_deployment("activate-hotel/wanted-by-two")["parameters"] == {"hotel": "B"}
     assert prefect.deployment("activate-hotel/free-again") is not None
+
+
+def test_an_elder_that_asks_for_a_name_later_does_not_take_it_from_who_is_that_deployment(
+    quiet_lab: LabNamespace, prefect: Prefect
+) -> None:
+    """A slip in one manifest must not stop another workflow, whose manifest nobody touched."""
+    lab = quiet_lab
+    lab.apply(pool(), workflow("elder"))
+    born = lab.wait_current("lwf", "elder")["metadata"]["creationTimestamp"]
+    wait_next_second(born)
+    lab.apply(workflow("younger", prefect={"deploymentName": "held"}, parameters={"hotel": "B"}))
+    held = lab.wait_current("lwf", "younger")["status"]
+    lab.patch("lwf", "elder", prefect={"deploymentName": "held"})
+    message = lab.wait_stalled("lwf", "elder", "Conflict")
+    assert message.startswith(f"LabWorkflow {lab.name}/younger already is deployment 'activate-hotel/held'")
+    lab.patch("lwf", "younger", description="Looked at once more.")
+    assert lab.wait_current("lwf", "younger")["status"]["deploymentId"] == held["deploymentId"]
+    assert prefect.the_deployment("activate-hotel/held")["parameters"] == {"hotel": "B"}
+    assert prefect.deployment(f"activate-hotel/{lab.name}.elder") is not None  # the last good one stays
+
+    lab.delete("lwf", "younger")
+    lab.wait_current("lwf", "elder")
+    assert prefect.deployment(f"activate-hotel/{lab.name}.elder") is None
+
+
+@pytest.mark.parametrize("adopt", [False, True], ids=["without adopt", "both adopt"])
+def test_of_two_pools_that_claim_one_work_pool_the_first_has_it_and_the_other_follows(
+    lab: LabNamespace, prefect: Prefect, lab_link: Link, adopt: bool
+) -> None:
+    """Also where both say `adopt`: they would take it from each other at every look, for ever."""
+    name = f"shared-{secrets.token_hex(3)}"
+    shared: Data = {"prefect": {"poolName": name}, "adopt": adopt}
+    lab.apply(pool("first", **shared, concurrencyLimit=1))
+    first = lab.wait_current("lpool", "first")
+    wait_next_second(first["metadata"]["creationTimestamp"])
+    lab.apply(pool("second", **shared, concurrencyLimit=2))
+    message = lab.wait_stalled("lpool", "second", "Conflict")
+    assert message == f"LabPool {lab.name}/first already is work pool {name!r}: give another spec.prefect.poolName"
+    lab_link.forget()
+    wait_rounds(lab_link, 2)
+    assert lab_link.writes() == []
+    assert (prefect.pool(name) or {})["concurrency_limit"] == 1
+    assert lab.condition("lpool", "first")["status"] == "True"
+
+    lab.delete("lpool", "first")
+    second = lab.wait_current("lpool", "second")["status"]
+    found = prefect.pool(name)
+    assert found is not None
+    assert found["concurrency_limit"] == 2
+    assert found["id"] == second["poolId"] != first["status"]["poolId"]
+
+
+def wait_next_second(born: str) -> None:
+    """Wait until an object created now is younger than one created then."""
+    eventually(lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > born, what="the next second")
 
 
 def test_a_deployment_whose_tags_were_taken_off_by_hand_is_still_ours(lab: LabNamespace, prefect: Prefect) -> None:

@@ -1,4 +1,4 @@
-"""Claims of Prefect names: the oldest workflow holds a name, and hands it over when it goes or renames."""
+"""Claims of Prefect names: who stands for a name holds it, else the oldest, until it goes or takes another name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkeeper_api.kinds import LabWorkflow
-from labkeeper_operator.claims import Claims
-from labkeeper_operator.objects import Key
+from labkeeper_api.kinds import LabPool, LabWorkflow
+from labkeeper_operator.claims import Claims, pool_holder
+from labkeeper_operator.dependents import dependents
+from labkeeper_operator.objects import Key, Objects
 from tests.unit import builders as b
 
 SHARED = {"deployment_name": "nightly"}
@@ -98,6 +99,62 @@ def test_a_flow_that_is_not_known_claims_nothing() -> None:
 
 def test_removing_what_claims_nothing_concerns_nobody() -> None:
     assert Claims(b.CATALOG).remove(key("a")) == set()
+
+
+def standing(name: str, seconds: float, deployment: str = "nightly") -> LabWorkflow:
+    """A workflow that claims the shared name, whose status says that it is that deployment."""
+    return born(name, seconds, status={"deploymentId": "dep-1", "deploymentName": f"get-motor-health/{deployment}"})
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["oldest first", "youngest first"])
+def test_who_stands_for_the_name_keeps_it_from_an_older_one(order: tuple[int, int]) -> None:
+    workflows = [born("old", 0), standing("young", 5)]
+    claims = claims_of(*(workflows[number] for number in order))
+    assert claims.holder(key("old")) == key("young")
+    assert claims.holder(key("young")) is None
+
+
+def test_who_stands_for_another_name_does_not_keep_this_one() -> None:
+    claims = claims_of(born("old", 0), standing("young", 5, deployment="daily"))
+    assert claims.holder(key("young")) == key("old")
+
+
+def shared_pool(name: str, seconds: float, *, ready: bool = False, namespace: str = "default") -> LabPool:
+    """A LabPool that claims work pool `shared`, created that many seconds after NOW."""
+    meta = {"creationTimestamp": b.after(seconds).isoformat(), "namespace": namespace}
+    status = {"poolId": "pool-1", "poolName": "shared"} if ready else {}
+    return b.a_pool(name, meta=meta, status=status, prefect={"pool_name": "shared"})
+
+
+def test_the_oldest_pool_holds_a_work_pool_that_nobody_stands_for() -> None:
+    old, young = shared_pool("old", 0), shared_pool("young", 5, namespace="other")
+    assert pool_holder(young, [young, old]) is old
+    assert pool_holder(old, [young, old]) is None
+
+
+def test_a_pool_that_stands_for_a_work_pool_keeps_it_from_an_older_one() -> None:
+    old, young = shared_pool("old", 0), shared_pool("young", 5, ready=True)
+    assert pool_holder(old, [old, young]) is young
+    assert pool_holder(young, [old, young]) is None
+
+
+def test_pools_of_different_names_are_no_conflict() -> None:
+    pool = shared_pool("young", 5)
+    assert pool_holder(pool, [pool, b.a_pool("plates")]) is None
+
+
+def test_a_pool_that_goes_or_takes_another_name_concerns_those_that_claimed_it_too() -> None:
+    objects = Objects()
+    for pool in (shared_pool("old", 0), shared_pool("young", 5, namespace="other"), b.a_pool("plates")):
+        objects.put(b.raw(pool))
+    key_ = Key("LabPool", "default", "old")
+    heir = Key("LabPool", "other", "young")
+    last = objects.entry(key_)
+    objects.remove(key_, "uid-old")
+    assert heir in dependents(objects, key_, last)
+    renamed = objects.put(b.raw(b.a_pool("old"), uid="uid-other"))
+    assert dependents(objects, key_, last, renamed) == [heir]
+    assert dependents(objects, key_, renamed) == []
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=20))

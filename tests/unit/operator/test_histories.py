@@ -109,6 +109,16 @@ def test_a_change_of_the_last_run_itself_is_always_taken() -> None:
     assert last.state_type == "COMPLETED"
 
 
+def test_a_last_run_that_was_deleted_is_lost_and_another_one_is_not() -> None:
+    histories = begun()
+    histories.absorb(b.a_flow_run("RUNNING", id_="run-1"))
+    histories.lose("dep-1", "run-0")
+    assert histories.get("dep-1").last is not None
+    histories.lose("dep-1", "run-1")
+    assert histories.get("dep-1").last is None
+    assert histories.get("dep-1").counts == NOTHING
+
+
 def test_deployments_are_counted_apart() -> None:
     histories = begun()
     histories.begin("dep-2", None)
@@ -190,6 +200,14 @@ def test_a_status_written_in_the_middle_of_a_run_asks_for_a_recount() -> None:
 )
 def test_other_statuses_need_no_recount(status: dict[str, Any] | None) -> None:
     assert not begun(status).unsure("dep-1")
+
+
+def test_counts_go_on_in_a_deployment_made_anew_also_in_the_middle_of_a_run() -> None:
+    """No run of the new one is counted yet, and those of the old one are no longer in Prefect to be counted anew."""
+    histories = begun({"deploymentId": "dep-0", "lastRun": RUNNING, "runs": {"completed": 7}})
+    assert not histories.unsure("dep-1")
+    histories.absorb(ended("COMPLETED", "run-10", 10))
+    assert counts(histories) == {"COMPLETED": 8}
 
 
 def test_a_recount_replaces_the_counts_and_says_up_to_when_they_go() -> None:

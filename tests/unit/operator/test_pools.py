@@ -166,6 +166,13 @@ def test_the_default_queue_is_never_deleted() -> None:
     assert not [a for a in actions(pool, b.observed_pool(pool)) if isinstance(a, DeleteQueue)]
 
 
+def test_a_work_pool_that_another_labpool_holds_is_not_even_adopted() -> None:
+    with pytest.raises(Stalled) as caught:
+        pools.plan(b.a_pool("plates", adopt=True), None, prefect_type=DEVICE, claimed_by="other/plates")
+    assert caught.value.reason == Reason.CONFLICT
+    assert caught.value.message.startswith("LabPool other/plates already is work pool 'default.plates'")
+
+
 def test_a_work_pool_not_made_by_labkeeper_is_left_alone() -> None:
     error = stalls(b.a_pool(), b.observed_pool(b.a_pool(), description="Ours."))
     assert error.reason == Reason.CONFLICT

@@ -10,6 +10,7 @@ from labkeeper_api.conditions import Reason
 from labkeeper_api.errors import Stalled, Waiting
 from labkeeper_api.kinds import LabRun, LabWorkflow
 from labkeeper_operator.reconcile import runs
+from labkeeper_operator.reconcile.observed import ObservedRun
 from labkeeper_operator.reconcile.plan import CancelRun, CreateRun, Plan
 from tests.unit import builders as b
 
@@ -134,12 +135,35 @@ def test_parameters_of_an_entrypoint_are_not_checked() -> None:
 
 @pytest.mark.parametrize("state", ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"])
 def test_deleting_a_labrun_cancels_its_run(state: str) -> None:
-    assert runs.plan_deletion(b.a_flow_run(state, id_="run-1")) == Plan((CancelRun("run-1"),))
+    assert runs.plan_deletion(b.a_flow_run(state, id_="run-1")) == Plan((CancelRun("run-1", "its LabRun was deleted"),))
 
 
 @pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "CRASHED", "CANCELLED", "CANCELLING"])
 def test_a_run_that_ended_or_is_being_stopped_is_not_cancelled_again(state: str) -> None:
     assert runs.plan_deletion(b.a_flow_run(state)) == Plan()
+
+
+def test_a_run_that_goes_on_for_too_long_is_cancelled_and_told_why() -> None:
+    run = b.a_flow_run("RUNNING", id_="run-1", started=b.after(-61))
+    (action,) = runs.plan_timeout(run, 60, now=b.NOW).actions
+    assert isinstance(action, CancelRun)
+    assert action.id == "run-1"
+    assert "longer than the 60 s" in action.why
+
+
+@pytest.mark.parametrize(
+    ("run", "timeout"),
+    [
+        (b.a_flow_run("RUNNING", started=b.after(-60)), 60),
+        (b.a_flow_run("RUNNING", started=b.after(-3600)), None),
+        (b.a_flow_run("CANCELLING", started=b.after(-61)), 60),
+        (b.a_flow_run("COMPLETED", started=b.after(-61)), 60),
+        (b.a_flow_run("PENDING", started=None), 60),
+    ],
+    ids=["in time", "no timeout", "stopping", "ended", "not started"],
+)
+def test_no_other_run_is_cancelled_for_its_time(run: ObservedRun, timeout: int | None) -> None:
+    assert runs.plan_timeout(run, timeout, now=b.NOW) == Plan()
 
 
 def test_deleting_a_labrun_that_has_no_run_needs_nothing() -> None:
