@@ -48,7 +48,11 @@ test-unit: setup ## Decisions and other pure parts; needs no server
 
 .PHONY: test-integration
 test-integration: setup ## Real Prefect server, real API server, real SDK on a simulated bus
-	@$(PYTEST) tests/integration
+	@# Side by side: those of the operator mostly wait, for outages to pass and for schedules to be due.
+	@$(PYTEST) tests/integration/operator > .test-operator.log 2>&1 & operator=$$!; \
+	$(PYTEST) tests/integration --ignore=tests/integration/operator; rest=$$?; \
+	wait $$operator; operator=$$?; cat .test-operator.log; rm -f .test-operator.log; \
+	exit $$((rest + operator))
 
 .PHONY: test-chart
 test-chart: setup ## What is generated in the chart
@@ -87,4 +91,4 @@ torture: setup ## Long randomised fault runs; ONLY=name for one, SEED=n to repea
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	@rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results
+	@rm -rf .venv .tools .cache .test-operator.log .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results
