@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from labkeeper_devices.agent.journal import Conclusion, Journal, JournalError
+from labkeeper_devices.agent.journal import Journal
 from labkeeper_devices.agent.prefect_link import DueRun, PrefectAway, PrefectLink, PrefectRefused, Proposal, Work
+from labkeeper_devices.agent.records import Conclusion, JournalError
 
 log = logging.getLogger(__name__)
 

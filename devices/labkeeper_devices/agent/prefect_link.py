@@ -24,14 +24,14 @@ from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNam
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from labkeeper_api.errors import LabkeeperError
-from labkeeper_devices.agent.journal import Conclusion
+from labkeeper_devices.agent.records import Conclusion
 
 log = logging.getLogger(__name__)
 
 RETRY_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds between attempts while the server answers 503 because SQLite is locked."""
 ANSWER_SECONDS = 15.0
-"""After so long without an answer the server counts as away: one that hangs must not hold up a shutdown for a minute."""
+"""After so long without an answer the server counts as away: one that hangs must not hold up a shutdown."""
 SKEW_PATIENCE_SECONDS = 2.0
 """How long an answer may take that clocks are compared by."""
 EARLY = timedelta(seconds=1)
