@@ -218,6 +218,7 @@ class Agent:
         await claimer.report_all()
         due = await self._next_run(link, claimer)
         if due is None:
+            await claimer.free_lost_claims(self._clock())
             return False
         self._claiming = True
         try:
