@@ -21,7 +21,8 @@ from labkeeper_api.operations import OPERATIONS
 from labkeeper_api.operations.plate_resort import DRIVER, GUIDE_DEPLOYMENTS
 from labkeeper_devices.agent import control
 from labkeeper_devices.agent.host import UnitDirectory
-from labkeeper_devices.agent.journal import Command, Journal
+from labkeeper_devices.agent.journal import Journal
+from labkeeper_devices.agent.records import Command
 from labkeeper_devices.simulators.servo import ServoControl, ServoProcess, start_servo
 from tests.support.prefect_server import PrefectServer
 from tests.support.processes import ManagedProcess

@@ -23,7 +23,8 @@ from labkeeper_devices.agent.control import ControlServer
 from labkeeper_devices.agent.desk import Desk
 from labkeeper_devices.agent.emergency import Emergencies
 from labkeeper_devices.agent.host import UnitDirectory, write_durably
-from labkeeper_devices.agent.journal import Conclusion, Journal, JournalError
+from labkeeper_devices.agent.journal import Journal
+from labkeeper_devices.agent.listening import Listener, beat
 from labkeeper_devices.agent.prefect_link import (
     DueRun,
     Noticed,
@@ -33,6 +34,7 @@ from labkeeper_devices.agent.prefect_link import (
     Work,
     open_link,
 )
+from labkeeper_devices.agent.records import Conclusion, JournalError
 from labkeeper_devices.agent.stopper import EmergencyStop
 from labkeeper_devices.agent.unit import Situation
 from labkeeper_devices.drivers.base import Driver, Interrupt
@@ -41,8 +43,6 @@ log = logging.getLogger(__name__)
 
 POLL_WITH_EVENTS_SECONDS = 10.0
 POLL_WITHOUT_EVENTS_SECONDS = 1.0
-HEARTBEAT_SECONDS = 10.0
-EVENTS_RETRY_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Agent:
         self._background: set[asyncio.Task[None]] = set()
         self._woken_for_cancel = asyncio.Event()
         self._wake = asyncio.Event()
-        self._events_up = False
+        self._listener: Listener | None = None
         self._draining = False
         self._claiming = False
         self._busy_with: str | None = None
@@ -176,12 +176,13 @@ class Agent:
                 asks=self._is_emergency,
                 stop=self._emergency,
                 blocked=lambda: not self.situation.may_claim,
-                events_up=lambda: self._events_up,
+                events_up=lambda: self._listener is not None and self._listener.up,
             )
+            self._listener = Listener(link, lambda noticed: self._noticed(noticed, emergencies), self._wake.set)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._claim_runs(), name="claims")
-                tasks.create_task(self._follow_events(link, emergencies), name="events")
-                tasks.create_task(self._beat(link), name="heartbeat")
+                tasks.create_task(self._listener.follow(), name="events")
+                tasks.create_task(beat(link, self._settings.unit, self._settings.pool), name="heartbeat")
                 tasks.create_task(emergencies.watch(), name="emergencies")
 
     async def _claim_runs(self) -> None:
@@ -199,7 +200,8 @@ class Agent:
                 log.warning("%s", error)
             except JournalError as error:
                 log.warning("%s; nothing can be claimed", error)
-            pause = POLL_WITH_EVENTS_SECONDS if self._events_up else POLL_WITHOUT_EVENTS_SECONDS
+            heard = self._listener is not None and self._listener.up
+            pause = POLL_WITH_EVENTS_SECONDS if heard else POLL_WITHOUT_EVENTS_SECONDS
             try:
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
@@ -216,6 +218,7 @@ class Agent:
         await claimer.report_all()
         due = await self._next_run(link, claimer)
         if due is None:
+            await claimer.free_lost_claims(self._clock())
             return False
         self._claiming = True
         try:
@@ -291,20 +294,6 @@ class Agent:
         except (PrefectAway, PrefectRefused) as error:
             log.info("the run's log lines were not delivered: %s", error)
 
-    async def _follow_events(self, link: PrefectLink, emergencies: Emergencies) -> None:
-        while True:
-            try:
-                async for noticed in link.events():
-                    self._events_up = True
-                    self._noticed(noticed, emergencies)
-            except PrefectRefused as error:
-                log.info("%s", error)
-            except Exception as error:  # noqa: BLE001 - Prefect's subscriber raises bare Exception; polling goes on
-                log.info("Prefect's event stream is away (%s); polling goes on", error)
-            self._events_up = False
-            self._wake.set()
-            await asyncio.sleep(EVENTS_RETRY_SECONDS)
-
     def _noticed(self, noticed: Noticed, emergencies: Emergencies) -> None:
         self._wake.set()
         if noticed.event.endswith(".Cancelling"):
@@ -313,16 +302,6 @@ class Agent:
             task = asyncio.get_running_loop().create_task(emergencies.noticed(noticed), name="emergency")
             self._background.add(task)
             task.add_done_callback(self._background.discard)
-
-    async def _beat(self, link: PrefectLink) -> None:
-        while True:
-            try:
-                await link.heartbeat(self._settings.unit, HEARTBEAT_SECONDS)
-            except PrefectRefused as error:
-                log.warning("work pool %r: %s; apply its LabPool", self._settings.pool, error)
-            except PrefectAway as error:
-                log.debug("no heartbeat: %s", error)
-            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     # Emergency stop as an operation: never queued behind other work.
 

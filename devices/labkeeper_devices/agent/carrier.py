@@ -26,7 +26,8 @@ from labkeeper_api.errors import (
 )
 from labkeeper_api.operations import OperationSpec
 from labkeeper_api.operations.spec import Parameters
-from labkeeper_devices.agent.journal import CommandKey, Conclusion, Journal, JournalError, Replayed
+from labkeeper_devices.agent.journal import Journal
+from labkeeper_devices.agent.records import CommandKey, Conclusion, JournalError, Replayed
 from labkeeper_devices.drivers.base import Driver, Interrupt
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,20 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from labkeeper_devices.agent.journal import Conclusion, Journal, JournalError
-from labkeeper_devices.agent.prefect_link import DueRun, PrefectAway, PrefectLink, PrefectRefused, Proposal, Work
+from labkeeper_devices.agent.journal import Journal
+from labkeeper_devices.agent.prefect_link import (
+    ClaimedRun,
+    DueRun,
+    PrefectAway,
+    PrefectLink,
+    PrefectRefused,
+    Proposal,
+    Work,
+)
+from labkeeper_devices.agent.records import Conclusion, JournalError
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +34,8 @@ AWAY_SECONDS = 1.0
 REFUSED_SECONDS = 0.1
 WATCH_SECONDS = 2.0
 LEASE_SECONDS = 300.0
+LOST_CLAIM_SECONDS = 120.0
+"""Far longer than a claim takes to begin: Prefect on SQLite was seen to hold a request for 60 seconds."""
 MOST_RUNS = 200
 """Due runs that are looked through; more are not given out at once by Prefect."""
 
@@ -133,6 +145,14 @@ class Claimer:
             if run.conclusion is not None:
                 await self._report(run.run_id, run.conclusion)
 
+    async def free_lost_claims(self, now: datetime) -> None:
+        """Let runs be claimed again whose claim by this unit arrived after it was given up. Raises `PrefectAway`."""
+        for run in await self._link.runs_of_unit(self._unit):
+            if claim_is_lost(run, mine=self._ours, journaled=bool(self._journal.commands_of(run.id)), now=now):
+                log.warning("run %s: the claim arrived late; nothing moved, it waits again", run.name)
+                text = f"the claim by unit {self._unit} arrived after it was given up; nothing moved"
+                await self._link.put_back(run.id, {"type": "SCHEDULED", "name": "AwaitingRetry", "message": text})
+
     async def operation_of(self, deployment_id: str) -> str | None:
         """The operation that a deployment asks for; None if it asks for none of a device agent."""
         known = self._works.get(deployment_id)
@@ -185,12 +205,19 @@ class Claimer:
         self, run_id: str, transition: str, propose: Callable[[str, str, str], Awaitable[Proposal]]
     ) -> Proposal:
         """Propose a state; where the answer is lost, look whether it took effect, for as long as that takes."""
+        unanswered = False
         while True:
+            refused: Proposal | None = None
             try:
-                return await propose(run_id, transition, self._unit)
+                proposal = await propose(run_id, transition, self._unit)
+                if proposal.accepted or not unanswered:
+                    return proposal
+                # Perhaps only because the one before, long on its way, was accepted meanwhile.
+                refused = proposal
             except PrefectAway as error:
                 log.warning("no answer to a proposal for run %s: %s", run_id, error)
-            settled = await self._look_up(run_id, transition)
+                unanswered = True
+            settled = await self._look_up(run_id, transition) or refused
             if settled is not None:
                 return settled
 
@@ -229,6 +256,12 @@ class Claimer:
             known = await self._link.work(run.deployment_id)
             self._works[run.deployment_id] = known
         return known
+
+
+def claim_is_lost(run: ClaimedRun, *, mine: Collection[str], journaled: bool, now: datetime) -> bool:
+    """Whether a run that Prefect holds for claimed by this unit is one that the unit knows nothing of."""
+    old = now - run.since > timedelta(seconds=LOST_CLAIM_SECONDS)
+    return run.state_type == "PENDING" and old and run.id not in mine and not journaled
 
 
 def _ended_before(reason: str) -> Conclusion:

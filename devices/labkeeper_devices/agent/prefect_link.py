@@ -24,14 +24,14 @@ from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNam
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from labkeeper_api.errors import LabkeeperError
-from labkeeper_devices.agent.journal import Conclusion
+from labkeeper_devices.agent.records import Conclusion
 
 log = logging.getLogger(__name__)
 
 RETRY_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds between attempts while the server answers 503 because SQLite is locked."""
 ANSWER_SECONDS = 15.0
-"""After so long without an answer the server counts as away: one that hangs must not hold up a shutdown for a minute."""
+"""After so long without an answer the server counts as away: one that hangs must not hold up a shutdown."""
 SKEW_PATIENCE_SECONDS = 2.0
 """How long an answer may take that clocks are compared by."""
 EARLY = timedelta(seconds=1)
@@ -77,6 +77,16 @@ class Work:
     retries: int = 0
     retry_delay_seconds: float = 0.0
     timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class ClaimedRun:
+    """A run that Prefect holds for claimed; `since` is when it entered its present state."""
+
+    id: str
+    name: str
+    state_type: str
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -192,16 +202,15 @@ class PrefectLink:
             await self._ask("POST", f"/flow_runs/{run_id}/set_state", {"state": state, "force": True})
 
     async def state_of(self, run_id: str) -> RunState | None:
-        """The present state of a run; None if the run is gone."""
-        try:
-            run = await self._ask("GET", f"/flow_runs/{run_id}")
-        except PrefectRefused as error:
-            if error.status == 404:
-                return None
-            raise
+        """The present state of a run and all before it; None if the run is gone.
+
+        All from one answer: a state that is entered between two requests would be taken for one that was left again.
+        """
         states = await self._ask("GET", f"/flow_run_states/?flow_run_id={run_id}")
+        if not states:
+            return None
         ids = {(state.get("state_details") or {}).get("transition_id") for state in states}
-        return RunState(run["state_type"], frozenset(str(id_) for id_ in ids if id_))
+        return RunState(states[-1]["type"], frozenset(str(id_) for id_ in ids if id_))
 
     async def end_before(self, run_id: str, transition_id: str) -> dict[str, Any] | None:
         """The final state that a run was in when we claimed it by that transition; None as it should be.
@@ -232,14 +241,14 @@ class PrefectLink:
         early = scheduled is not None and datetime.fromisoformat(scheduled) > datetime.now(UTC) + EARLY
         return None if found["state_type"] != "SCHEDULED" or early else _due_run(found)
 
-    async def runs_of_unit(self, unit: str) -> list[DueRun]:
+    async def runs_of_unit(self, unit: str) -> list[ClaimedRun]:
         """Runs of the pool that have not ended and say that this unit claimed or began them."""
         body = {
             "work_pools": {"name": {"any_": [self._pool]}},
             "flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}},
         }
         found = await self._ask("POST", "/flow_runs/filter", body)
-        return [_due_run(item) for item in found if await self._is_of_unit(item, unit)]
+        return [_claimed_run(item) for item in found if await self._is_of_unit(item, unit)]
 
     async def _is_of_unit(self, run: dict[str, Any], unit: str) -> bool:
         states = [run.get("state") or {}]
@@ -392,3 +401,8 @@ def _due_run(item: dict[str, Any]) -> DueRun:
         deployment_version=item.get("deployment_version"),
         parameters=item["parameters"] or {},
     )
+
+
+def _claimed_run(item: dict[str, Any]) -> ClaimedRun:
+    since = datetime.fromisoformat(item["state"]["timestamp"])
+    return ClaimedRun(id=item["id"], name=item["name"], state_type=item["state_type"], since=since)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labkeeper_devices.agent.journal import Command, Conclusion, JournaledRun
+from labkeeper_devices.agent.records import Command, Conclusion, JournaledRun
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 
 from labkeeper_devices.agent import recovery
-from labkeeper_devices.agent.journal import Conclusion, Journal
+from labkeeper_devices.agent.journal import Journal
 from labkeeper_devices.agent.prefect_link import PrefectLink
+from labkeeper_devices.agent.records import Conclusion
 
 log = logging.getLogger(__name__)
 

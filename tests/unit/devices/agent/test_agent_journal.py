@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from labkeeper_devices.agent.journal import Begun, CommandKey, Journal, JournalError
+from labkeeper_devices.agent.journal import Journal
+from labkeeper_devices.agent.records import Begun, CommandKey, JournalError
 
 UNIT = "lab.hotel.bench-1"
 PAGE = 4096
