@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -71,11 +71,8 @@ async def claim(prefect: LatePrefect, folder: Path, monkeypatch: pytest.MonkeyPa
     return found is not None
 
 
-nothing = cast("Callable[[DueRun, Work], Awaitable[None]]", lambda run, work: _nothing())
-
-
-async def _nothing() -> None:
-    return
+async def nothing(run: DueRun, work: Work) -> None:
+    """There is nothing to prepare."""
 
 
 @pytest.mark.parametrize(
