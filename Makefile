@@ -8,6 +8,7 @@ UV_VERSION := 0.13.8
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+SIMULATOR := images/ot2-simulator
 ONLY ?=
 SEED ?=
 
@@ -40,7 +41,7 @@ demo: setup ## Run a tour of the plate hotel on simulated hardware
 	@$(BIN)/labkeeper demo
 
 .PHONY: test
-test: check test-unit test-chart test-integration test-e2e ## Run every test
+test: check test-unit test-chart test-ot2-simulator test-integration test-e2e ## Run every test
 
 .PHONY: test-unit
 test-unit: setup ## Decisions and other pure parts; needs no server
@@ -57,6 +58,14 @@ test-integration: setup ## Real Prefect server, real API server, real SDK on a s
 .PHONY: test-chart
 test-chart: setup ## What is generated in the chart
 	@$(PYTEST) tests/chart
+
+.PHONY: test-ot2-simulator
+test-ot2-simulator: $(SIMULATOR)/.venv/.stamp ## The OT-2 simulator, a project of its own
+	@cd $(SIMULATOR) && .venv/bin/python -m pytest -q
+
+$(SIMULATOR)/.venv/.stamp: $(SIMULATOR)/uv.lock $(SIMULATOR)/pyproject.toml | $(UV)
+	@$(UV) sync --frozen --quiet --project $(SIMULATOR)
+	@touch $@
 
 .PHONY: test-e2e
 test-e2e: setup ## The labkeeper command as its user meets it, and short forms of the torture runs
@@ -91,4 +100,4 @@ torture: setup ## Long randomised fault runs; ONLY=name for one, SEED=n to repea
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	@rm -rf .venv .tools .cache .test-operator.log .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results
+	@rm -rf .venv $(SIMULATOR)/.venv .tools .cache .test-operator.log .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results

@@ -1,7 +1,8 @@
 """The real Prefect server as a child process, with its own home and SQLite database in one folder.
 
-It is started as `prefect server start` does it, all background services included. Not the ephemeral server of
-Prefect's own test harness, which runs no services. Not for PostgreSQL unless `settings` says so.
+It is started as the embedded lab starts it: `prefect server start` by its launcher, all background services included.
+Not the ephemeral server of Prefect's own test harness, which runs no services. Not for PostgreSQL unless `settings`
+says so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
+from labkeeper.embedded.server import LAUNCHER
 from tests.support.paths import cache_root
 from tests.support.ports import free_ports
 from tests.support.processes import ManagedProcess, ProcessFailedError
@@ -133,7 +135,7 @@ class PrefectServer:
             _keep(database, template)
 
     def _start_on(self, port: int, timeout: float) -> None:
-        argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        argv = [sys.executable, "-m", LAUNCHER, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
         process = ManagedProcess("prefect server", argv, log=self.log, env=self._environment, cwd=self.directory)
         self._process = process
         with contextlib.ExitStack() as undo, httpx.Client(timeout=5.0, trust_env=False) as client:

@@ -11,6 +11,8 @@ import httpx
 
 from labkeeper.embedded.children import Child, ChildFailed
 
+LAUNCHER = "labkeeper.embedded.prefect_server"
+"""Module that starts Prefect; takes its arguments."""
 USUAL_PORT = 4200
 START_SECONDS = 120.0
 
@@ -24,7 +26,7 @@ class EmbeddedServer:
         self.home = home
         self._child = Child(
             "the Prefect server",
-            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)],
+            [sys.executable, "-m", LAUNCHER, "server", "start", "--host", "127.0.0.1", "--port", str(self.port)],
             log=home / "logs" / "prefect-server.log",
             env=server_environment(home),
         )
