@@ -277,9 +277,12 @@ def test_the_wait_for_an_answer_does_not_spin(resort: PlateResort, servo: Servo)
 
 
 def test_no_threads_of_its_own(resort: PlateResort) -> None:
-    assert threading.active_count() == 1
+    before = threading.enumerate()
     resort.activate_hotel("A")
-    assert threading.active_count() == 1
+    assert threading.enumerate() == before
+    resort.disconnect()
+    assert resort.connect()
+    assert threading.enumerate() == before
 
 
 class TestNoise:
