@@ -64,6 +64,8 @@ class Command:
             text=True,
             env=self.environment,
             cwd=cwd,
+            # A shell that runs the tests in the background has its children ignore Ctrl-C.
+            preexec_fn=_heed_ctrl_c,
         )
         log.close()
         self.started.append(process)
@@ -104,3 +106,7 @@ def _nothing_left(home: Path) -> bool:
             left.append(f"{process.pid} {' '.join(process.cmdline())[:120]}")
     assert not left, left
     return True
+
+
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
