@@ -237,9 +237,7 @@ def _back_to_back(hotel: Hotel, many: int) -> list[Row]:
         written: Counter[int] = Counter()
         for first in range(0, many, BULK):
             speeds = range(1000 + first, 1000 + min(first + BULK, many))
-            body = [{"parameters": {"speed": speed}, "state": {"type": "SCHEDULED"}} for speed in speeds]
-            answer = hotel.prefect.ask("POST", f"/deployments/{deployment}/create_flow_run/bulk", body)
-            created = [item["flow_run_id"] for item in answer["results"]]
+            created = [hotel.prefect.create_run(deployment, speed=speed)["id"] for speed in speeds]
             ids += created
             for run_id in created:
                 hotel.prefect.wait(run_id, timeout=300.0, interval=LOOK_SECONDS)
