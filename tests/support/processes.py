@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from tests.support.waiting import patient
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -108,6 +110,7 @@ class ManagedProcess:
 
     def wait_ready(self, missing: Callable[[], str], timeout: float, interval: float = 0.1) -> None:
         """Wait until `missing` returns an empty text. What it returned last is in the error of a timeout."""
+        timeout = patient(timeout)
         deadline = time.monotonic() + timeout
         while lacks := missing():
             self.check_running()

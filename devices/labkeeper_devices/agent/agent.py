@@ -25,15 +25,8 @@ from labkeeper_devices.agent.emergency import Emergencies
 from labkeeper_devices.agent.host import UnitDirectory, write_durably
 from labkeeper_devices.agent.journal import Journal
 from labkeeper_devices.agent.listening import Listener, beat
-from labkeeper_devices.agent.prefect_link import (
-    DueRun,
-    Noticed,
-    PrefectAway,
-    PrefectLink,
-    PrefectRefused,
-    Work,
-    open_link,
-)
+from labkeeper_devices.agent.prefect_answers import DueRun, Noticed, PrefectAway, PrefectRefused, Work
+from labkeeper_devices.agent.prefect_link import PrefectLink, open_link
 from labkeeper_devices.agent.records import Conclusion, JournalError
 from labkeeper_devices.agent.stopper import EmergencyStop
 from labkeeper_devices.agent.unit import Situation
@@ -176,7 +169,7 @@ class Agent:
                 asks=self._is_emergency,
                 stop=self._emergency,
                 blocked=lambda: not self.situation.may_claim,
-                events_up=lambda: self._listener is not None and self._listener.up,
+                events_up=self._hears,
             )
             self._listener = Listener(link, lambda noticed: self._noticed(noticed, emergencies), self._wake.set)
             async with asyncio.TaskGroup() as tasks:
@@ -187,10 +180,12 @@ class Agent:
 
     async def _claim_runs(self) -> None:
         """Claim and carry out runs for as long as the agent lives."""
+        quiet = False
         while True:
             self._wake.clear()
             try:
-                if await self._claim_once():
+                if await self._claim_once(quiet=quiet):
+                    quiet = False
                     continue
             except PrefectAway as error:
                 log.info("%s; trying again", error)
@@ -200,16 +195,19 @@ class Agent:
                 log.warning("%s", error)
             except JournalError as error:
                 log.warning("%s; nothing can be claimed", error)
-            heard = self._listener is not None and self._listener.up
-            pause = POLL_WITH_EVENTS_SECONDS if heard else POLL_WITHOUT_EVENTS_SECONDS
+            pause = POLL_WITH_EVENTS_SECONDS if self._hears() else POLL_WITHOUT_EVENTS_SECONDS
             try:
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
+                quiet = False
             except TimeoutError:
-                continue
+                quiet = True
 
-    async def _claim_once(self) -> bool:
-        """Do the next thing there is to do; False if there is nothing."""
+    def _hears(self) -> bool:
+        return self._listener is not None and self._listener.up
+
+    async def _claim_once(self, *, quiet: bool) -> bool:
+        """Do the next thing there is to do; False if there is nothing. `quiet`: nothing has happened for a while."""
         link, claimer = self._link, self._claimer
         if link is None or claimer is None:
             return False
@@ -218,7 +216,9 @@ class Agent:
         await claimer.report_all()
         due = await self._next_run(link, claimer)
         if due is None:
-            await claimer.free_lost_claims(self._clock())
+            # Not between runs: the server would answer this before it answers the next claim.
+            if quiet:
+                await claimer.free_lost_claims(self._clock())
             return False
         self._claiming = True
         try:

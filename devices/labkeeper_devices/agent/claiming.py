@@ -15,15 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from labkeeper_devices.agent.journal import Journal
-from labkeeper_devices.agent.prefect_link import (
-    ClaimedRun,
-    DueRun,
-    PrefectAway,
-    PrefectLink,
-    PrefectRefused,
-    Proposal,
-    Work,
-)
+from labkeeper_devices.agent.prefect_answers import ClaimedRun, DueRun, PrefectAway, PrefectRefused, Proposal, Work
+from labkeeper_devices.agent.prefect_link import PrefectLink
 from labkeeper_devices.agent.records import Conclusion, JournalError
 
 log = logging.getLogger(__name__)

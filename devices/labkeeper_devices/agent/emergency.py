@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 
 from labkeeper_api.errors import LabkeeperError
 from labkeeper_devices.agent.claiming import MOST_RUNS, Claimer
-from labkeeper_devices.agent.prefect_link import DueRun, Noticed, PrefectAway, PrefectLink, Work
+from labkeeper_devices.agent.prefect_answers import DueRun, Noticed, PrefectAway, Work
+from labkeeper_devices.agent.prefect_link import PrefectLink
 from labkeeper_devices.agent.records import Conclusion
 
 log = logging.getLogger(__name__)

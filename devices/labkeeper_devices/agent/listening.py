@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from labkeeper_devices.agent.prefect_link import Noticed, PrefectAway, PrefectLink, PrefectRefused
+from labkeeper_devices.agent.prefect_answers import Noticed, PrefectAway, PrefectRefused
+from labkeeper_devices.agent.prefect_link import PrefectLink
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -24,6 +23,16 @@ from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNam
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from labkeeper_api.errors import LabkeeperError
+from labkeeper_devices.agent.prefect_answers import (
+    ClaimedRun,
+    DueRun,
+    Noticed,
+    PrefectAway,
+    PrefectRefused,
+    Proposal,
+    RunState,
+    Work,
+)
 from labkeeper_devices.agent.records import Conclusion
 
 log = logging.getLogger(__name__)
@@ -43,78 +52,6 @@ WAKING_EVENTS = (
     "prefect.flow-run.AwaitingRetry",
     "prefect.flow-run.Cancelling",
 )
-
-
-class PrefectAway(LabkeeperError):
-    """The Prefect server does not answer; what was asked may or may not have happened."""
-
-
-class PrefectRefused(LabkeeperError):
-    """The Prefect server answered and refused."""
-
-    def __init__(self, status: int, message: str) -> None:
-        self.status = status
-        super().__init__(message)
-
-
-@dataclass(frozen=True)
-class DueRun:
-    """A run that waits to be claimed."""
-
-    id: str
-    name: str
-    deployment_id: str | None
-    deployment_version: str | None = None
-    parameters: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a deployment asks of the agent."""
-
-    operation: str
-    version: str | None = None
-    retries: int = 0
-    retry_delay_seconds: float = 0.0
-    timeout_seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class ClaimedRun:
-    """A run that Prefect holds for claimed; `since` is when it entered its present state."""
-
-    id: str
-    name: str
-    state_type: str
-    since: datetime
-
-
-@dataclass(frozen=True)
-class RunState:
-    """Present state of a run and the transition ids of all that it went through."""
-
-    type: str
-    transition_ids: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Prefect's answer to a proposed state. `gone_on`: it was accepted, and the run has gone on from there since."""
-
-    accepted: bool
-    state_type: str
-    reason: str
-    lease_id: str | None = None
-    gone_on: bool = False
-
-
-@dataclass(frozen=True)
-class Noticed:
-    """Something that happened to a run of the pool. Both ids are empty when the stream was only just connected."""
-
-    event: str
-    run_id: str = ""
-    deployment_id: str = ""
 
 
 class PrefectLink:

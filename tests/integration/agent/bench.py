@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.support.hotel import TERMINAL, Hotel
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, patient
 
 if TYPE_CHECKING:
     from labkeeper_devices.simulators.servo import ServoControl
@@ -78,7 +78,7 @@ def wait_watching(
 ) -> tuple[dict[str, Any], float]:
     """Wait for the end of a run; the run, and the wall time at which the shaft was last seen turning."""
     turned = 0.0
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patient(timeout)
     while True:
         if servo.state()["moving"]:
             turned = time.time()

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from tests.integration.agent.bench import begin_move, is_waiting, message, ready, wait_rest
-from tests.integration.operator.link import Link
 from tests.support.hotel import Hotel
+from tests.support.prefect_link import Link
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:

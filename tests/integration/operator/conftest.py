@@ -16,9 +16,9 @@ import yaml
 
 from labkeeper_api.kinds import KINDS
 from tests.integration.operator.lab import LabNamespace
-from tests.integration.operator.link import Link
 from tests.integration.operator.prefect import Prefect
 from tests.integration.operator.process import USER, OperatorProcess
+from tests.support.prefect_link import Link
 from tests.support.prefect_server import PrefectServer
 
 if TYPE_CHECKING:

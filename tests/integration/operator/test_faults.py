@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from tests.cluster.controlplane import ControlPlane
     from tests.integration.operator.conftest import StartOperator
-    from tests.integration.operator.link import Link
     from tests.integration.operator.prefect import Prefect
+    from tests.support.prefect_link import Link
 
 Data = dict[str, Any]
 

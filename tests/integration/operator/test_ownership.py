@@ -16,8 +16,8 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.integration.operator.link import Link
     from tests.integration.operator.prefect import Prefect
+    from tests.support.prefect_link import Link
 
 Data = dict[str, Any]
 

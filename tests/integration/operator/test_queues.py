@@ -10,8 +10,8 @@ from tests.integration.operator.lab import LabNamespace, pool, queues, workflow
 from tests.integration.operator.test_schedules import wait_rounds
 
 if TYPE_CHECKING:
-    from tests.integration.operator.link import Link
     from tests.integration.operator.prefect import Prefect
+    from tests.support.prefect_link import Link
 
 FIVE = ("a", "b", "c", "d", "e")
 

@@ -13,8 +13,8 @@ from tests.integration.operator.test_schedules import wait_rounds
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.integration.operator.link import Link
     from tests.integration.operator.prefect import Prefect
+    from tests.support.prefect_link import Link
 
 Data = dict[str, Any]
 

@@ -14,9 +14,9 @@ import pytest
 
 from tests.integration.operator.conftest import EXAMPLES
 from tests.integration.operator.lab import READ, LabNamespace, manifest, pool, queues, run, workflow
-from tests.integration.operator.link import Link
 from tests.integration.operator.process import USER, OperatorProcess
 from tests.integration.operator.test_schedules import wait_planned, wait_rounds
+from tests.support.prefect_link import Link
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Servo:
 
     process: ServoProcess
     control: ServoControl
+    resorts: list[PlateResort] = field(default_factory=list)
 
     @property
     def port(self) -> str:
@@ -42,7 +43,14 @@ class Servo:
 
     def resort(self, **settings: Any) -> PlateResort:
         """A plate hotel on it, not connected."""
-        return PlateResort(ResortConfig(**settings), self.port, time_factor=self.process.time_factor)
+        made = PlateResort(ResortConfig(**settings), self.port, time_factor=self.process.time_factor)
+        self.resorts.append(made)
+        return made
+
+    def let_go(self) -> None:
+        """Close the port for all that a test left open, which a failed one does."""
+        while self.resorts:
+            self.resorts.pop().session.close()
 
     def driver(self, **settings: Any) -> PlateResortDriver:
         """The agent's driver on it, not open."""
@@ -94,6 +102,7 @@ class Shelf:
             control.__enter__()
             self._kept[name] = Servo(process, control)
         servo = self._kept[name]
+        servo.let_go()
         servo.control.reset(position)
         return servo
 

@@ -82,6 +82,19 @@ def test_latency_on_a_line_that_is_never_free(servos: Callable[..., Servo], in_t
     resort.session.close()
 
 
+def test_a_late_reply_does_not_put_the_line_out_of_step(servos: Callable[..., Servo]) -> None:
+    """One reply taken for the answer to the next question, and every answer after it is one question late."""
+    servo = servos(time_factor=1.0)
+    resort = servo.resort()
+    resort.connect()
+    servo.control.delay(0.05)
+    for _ in range(3):
+        servo.control.reset_log()
+        assert resort.emergency_stop().confirmed
+        assert resort.get_current_position() == 90.0
+        assert len(servo.control.writes(64)) == 1, "confirmed at the first attempt"
+
+
 def test_nothing_moves_after_it(servos: Callable[..., Servo], in_thread: type[InThread]) -> None:
     servo = servos(time_factor=1.0)
     resort = servo.resort()

@@ -79,6 +79,7 @@ class ServoPort(PortHandler):
         # Held only around one `write`, never while waiting for a reply: an emergency stop may always take it.
         self._wire = threading.Lock()
         self._deadline = 0.0
+        self._unread_until = 0.0
 
     def setupPort(self, cflag_baud: int) -> bool:  # noqa: ARG002, N802 - the SDK calls it by this name
         """Open the port, as the SDK does from `openPort` and `setBaudRate`, but for this process only."""
@@ -122,6 +123,7 @@ class ServoPort(PortHandler):
         """Send bytes past everything that is under way, from any thread."""
         with self._wire:
             self._send(data)
+        self._unread_until = time.monotonic() + REPLY_MARGIN
 
     def setPacketTimeout(self, packet_length: int) -> None:  # noqa: N802
         """Begin to wait for a reply of so many bytes."""
@@ -136,13 +138,16 @@ class ServoPort(PortHandler):
         return time.monotonic() > self._deadline
 
     def settle(self) -> None:
-        """Wait until the line has been quiet for a moment, and drop what came.
+        """Wait until nothing that was sent can be answered any more and the line is quiet, and drop what came.
 
-        A late reply would otherwise be taken for the answer to the next question: protocol 2.0 does not number them.
+        A late reply would otherwise be taken for the answer to the next question, and that one's for the answer to the
+        question after it, and so on: protocol 2.0 does not number them.
         """
-        end = time.monotonic() + QUIET_LIMIT
-        while self._receive(4096, QUIET) and time.monotonic() < end:
-            continue
+        answered = max(self._deadline, self._unread_until)
+        end = max(time.monotonic(), answered) + QUIET_LIMIT
+        while (now := time.monotonic()) < end:
+            if not self._receive(4096, max(QUIET, answered - now)) and time.monotonic() >= answered:
+                return
 
     def _receive(self, length: int, timeout: float) -> bytes:
         descriptor = self._descriptor()

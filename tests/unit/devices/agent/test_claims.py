@@ -12,7 +12,8 @@ import pytest
 from labkeeper_devices.agent import claiming
 from labkeeper_devices.agent.claiming import LOST_CLAIM_SECONDS, Claimer, claim_is_lost
 from labkeeper_devices.agent.journal import Journal
-from labkeeper_devices.agent.prefect_link import ClaimedRun, DueRun, PrefectAway, PrefectLink, Proposal, RunState, Work
+from labkeeper_devices.agent.prefect_answers import ClaimedRun, DueRun, PrefectAway, Proposal, RunState, Work
+from labkeeper_devices.agent.prefect_link import PrefectLink
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUN = DueRun("run-1", "lucky-owl", "deployment-1")

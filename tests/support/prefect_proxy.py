@@ -1,9 +1,9 @@
-"""A reverse proxy between the operator and Prefect: says what was asked, and fails at the request that a test names.
+"""A reverse proxy between one of ours and Prefect: says what was asked, and fails at the request that a test names.
 
 A program of its own, so that it can outlive a test without a thread of the test process. Knows HTTP/1.1 as far as httpx
-and uvicorn speak it; a websocket is passed through. `link.py` starts it and talks to it under `/__proxy__/`.
+and uvicorn speak it; a websocket is passed through. `prefect_link.py` starts it and talks to it under `/__proxy__/`.
 
-Usage: python -m tests.integration.operator.proxy PORT UPSTREAM_HOST UPSTREAM_PORT
+Usage: python -m tests.support.prefect_proxy PORT UPSTREAM_HOST UPSTREAM_PORT
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The way from one operator to Prefect, through `proxy.py`: counts its writes and fails where a test says so."""
+"""The way of an operator or agent to Prefect through `prefect_proxy.py`: counts writes, fails where a test says so."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Link:
     def __init__(self, prefect_url: str, log: Path) -> None:
         address = urlsplit(prefect_url)
         (self._port,) = free_ports(1)
-        argv = [sys.executable, "-m", "tests.integration.operator.proxy"]
+        argv = [sys.executable, "-m", "tests.support.prefect_proxy"]
         argv += [str(self._port), str(address.hostname), str(address.port)]
         self.process = ManagedProcess("proxy", argv, log=log)
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/__proxy__", trust_env=False, timeout=5.0)
@@ -84,7 +84,7 @@ class Link:
 
     @contextmanager
     def fault(self, method: str, pattern: str, *, when: str, action: str, times: int = 1) -> Iterator[Fault]:
-        """Fail requests like this one, see `proxy.Fault`. Lifted at the end, where held ones go on."""
+        """Fail requests like this one, see `prefect_proxy.Fault`. Lifted at the end, where held ones go on."""
         body = {"method": method, "pattern": pattern, "when": when, "action": action, "times": times}
         self._client.post("/fault", json=body).raise_for_status()
         try:
