@@ -148,10 +148,11 @@ async def test_an_object_that_is_gone_does_not_come_back_with_a_late_answer(
     await bench.feed()
     await until(lambda: lab.condition("lwf", "moves").get("reason") == "UnknownPool", "the pool unknown")
     lab.apply(workflow("heir", placement={"pool": "new"}, prefect={"deploymentName": "taken-over"}), pool("new"))
+    second = {**lab.get("lwf", "moves"), "kind": "LabWorkflow"}
     lab.kubectl("delete", "lwf/moves", "--wait=false")
     await bench.feed()
     await until(lambda: not lab.exists("lwf", "moves"), "the second gone")
-    bench.controller.gone({**raws[0], "metadata": {**raws[0]["metadata"], "uid": ""}})
+    bench.controller.gone(second)
     await until(lambda: lab.condition("lwf", "heir").get("status") == "True", "the heir ready")
 
 
