@@ -12,6 +12,8 @@ from labkeeper_api.meta import ApiModel, Cel, Name, all_different
 
 MAX_CONFIG = 65536
 
+ADDRESS = "^[A-Za-z0-9_.-]+(:[0-9]{1,5})?$"
+
 
 class Connection(ApiModel):
     """How the hardware is reached. What is given here wins over the driver's own configuration."""
@@ -22,6 +24,14 @@ class Connection(ApiModel):
     """Speed of the serial line in bits per second."""
     id: Annotated[int, Field(ge=0, le=252)] | None = None
     """Id of the servo on its bus."""
+    address: Annotated[str, Field(min_length=1, max_length=256, pattern=ADDRESS)] | None = None
+    """Host name or IP address of a device on the network, with `:port` where it differs from the driver's usual one."""
+    aliases: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=256)]],
+        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        AfterValidator(all_different),
+    ] = []
+    """What canvases and scripts of others call this device, such as `COM4` or `169.254.69.185`."""
 
 
 class DriverConfig(ApiModel):

@@ -34,21 +34,21 @@ async def serve_agent(device: LabDevice, settings: AgentSettings, directory: Uni
     """The same inside a running event loop, of the main thread."""
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with directory.locked():
-        port = await _simulator_port(device, directory) if device.spec.simulate is not None else None
-        driver = kind_of(device.spec).build(device.spec, folder, port)
+        address = await _simulator_address(device, directory) if device.spec.simulate is not None else None
+        driver = kind_of(device.spec).build(device.spec, folder, address)
         await Agent(device, settings, driver, directory, lambda: datetime.now(UTC)).run()
 
 
-async def _simulator_port(device: LabDevice, directory: UnitDirectory) -> Path:
-    """The simulator's serial port, as soon as it is there."""
-    find = kind_of(device.spec).simulator_port
+async def _simulator_address(device: LabDevice, directory: UnitDirectory) -> str:
+    """Where the simulator is reached, as soon as it is there."""
+    find = kind_of(device.spec).simulator_address
     try:
         async with asyncio.timeout(SIMULATOR_SECONDS):
-            while (port := find(directory.simulator)) is None:  # noqa: ASYNC110 - another process makes it
+            while (address := find(directory.simulator)) is None:  # noqa: ASYNC110 - another process makes it
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise DeviceUnreachable(
             f"the LabDevice asks for a simulator, but none came up in {directory.simulator} within "
             f"{SIMULATOR_SECONDS:.0f} s"
         ) from None
-    return port
+    return address

@@ -18,16 +18,19 @@ from labkeeper_devices.drivers.base import Driver
 class DriverKind:
     """One driver. Every `Path` that comes first is the folder that paths in the LabDevice are relative to."""
 
-    build: Callable[[LabDeviceSpec, Path, Path | None], Driver]
-    """The driver; the last argument is the simulator's port, for a simulated device."""
+    build: Callable[[LabDeviceSpec, Path, str | None], Driver]
+    """The driver; the last argument is the simulator's address, for a simulated device."""
     validate: Callable[[LabDeviceSpec, Path, bool], list[Problem]]
     """What is wrong with the LabDevice; with True also what of it is not on this host, such as its serial port."""
     parameter_problems: Callable[[LabDeviceSpec, Path, str, Mapping[str, Any]], list[Problem]]
     """What is wrong with an operation's parameters for this very device."""
     simulator: Callable[[LabDeviceSpec, Path, Path], list[str]]
     """The command that starts the simulator, which keeps its files in the last argument."""
-    simulator_port: Callable[[Path], Path | None]
-    """The port of the simulator that runs with its files in that folder; None while none does."""
+    simulator_address: Callable[[Path], str | None]
+    """Where the simulator that runs with its files in that folder is reached: a serial port's path, or `host:port`.
+
+    None while none runs.
+    """
 
 
 DRIVERS: dict[str, DriverKind] = {
@@ -36,7 +39,7 @@ DRIVERS: dict[str, DriverKind] = {
         validate=lambda spec, folder, here: plate_resort.validate(spec, folder, on_this_machine=here),
         parameter_problems=plate_resort.parameter_problems,
         simulator=lambda spec, folder, state: plate_resort.simulator_command(spec, state, folder),
-        simulator_port=plate_resort.simulator_port,
+        simulator_address=plate_resort.simulator_port,
     ),
 }
 """Every driver by the name that a LabDevice gives."""

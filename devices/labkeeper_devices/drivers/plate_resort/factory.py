@@ -39,7 +39,7 @@ def loaded(spec: LabDeviceSpec, base_dir: Path) -> LoadedConfig:
     return load_files((base_dir / name for name in spec.config.files or ()), given)
 
 
-def build(spec: LabDeviceSpec, base_dir: Path, simulation_port: Path | None = None) -> PlateResortDriver:
+def build(spec: LabDeviceSpec, base_dir: Path, simulation_port: str | None = None) -> PlateResortDriver:
     """The driver of a LabDevice. `simulation_port`: the simulator's port, when the spec asks for a simulator.
 
     Raises `InvalidInput`, also when there is a simulator that the spec does not ask for, or the other way round:
@@ -53,7 +53,7 @@ def build(spec: LabDeviceSpec, base_dir: Path, simulation_port: Path | None = No
     if simulation_port is None:
         raise InvalidInput([Problem("spec.simulate", "asks for a simulator, but no simulator's port was given")])
     simulation = Simulation(spec.simulate.time_factor)
-    return PlateResortDriver(config, port=str(simulation_port), simulation=simulation)
+    return PlateResortDriver(config, port=simulation_port, simulation=simulation)
 
 
 def validate(spec: LabDeviceSpec, base_dir: Path, *, on_this_machine: bool = True) -> list[Problem]:
@@ -109,10 +109,10 @@ def simulator_command(spec: LabDeviceSpec, state_dir: Path, base_dir: Path | Non
     ]
 
 
-def simulator_port(state_dir: Path) -> Path | None:
+def simulator_port(state_dir: Path) -> str | None:
     """The port of the simulator that runs with its files in that folder; None while none does."""
     found = find_servo(state_dir)
-    return found.port if found is not None else None
+    return str(found.port) if found is not None else None
 
 
 def _connection(spec: LabDeviceSpec) -> dict[str, Setting]:

@@ -55,10 +55,10 @@ def test_id_zero_is_an_id(tmp_path: Path) -> None:
 def test_simulator_and_spec_must_agree(tmp_path: Path) -> None:
     port = tmp_path / "port"
     with pytest.raises(InvalidInput, match="the spec asks for none"):
-        build(spec(), tmp_path, port)
+        build(spec(), tmp_path, str(port))
     with pytest.raises(InvalidInput, match="no simulator's port was given"):
         build(SIMULATED, tmp_path)
-    driver = build(SIMULATED, base_dir=tmp_path, simulation_port=port)
+    driver = build(SIMULATED, base_dir=tmp_path, simulation_port=str(port))
     assert driver.resort.session.address.port == str(port)
     assert driver.resort.config.device == "/dev/ttyUSB0"
 
