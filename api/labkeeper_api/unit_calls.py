@@ -60,6 +60,13 @@ class Interrupt(_Call):
     holder: Text
 
 
+class Pause(_Call):
+    """Pause, or let go on, the holder's operation that is under way. Answered by an empty object, or refused."""
+
+    do: Literal["pause", "resume"]
+    holder: Text
+
+
 class Perform(_Call):
     """Carry out one operation; answered by `Performed` when it has ended."""
 
@@ -92,6 +99,15 @@ class Reserved(_Call):
     """Whether a simulator is driven."""
     time_factor: float | None = None
     """How many times faster than real time it goes; None for hardware."""
+
+
+class Progress(_Call):
+    """How far the operation under way has come; stands under `progress` in what `status` answers."""
+
+    done: int
+    total: int | None
+    doing: str
+    paused: bool = False
 
 
 class Performed(_Call):

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from labkeeper_api.errors import Interrupted
 from labkeeper_api.operations import OperationSpec
@@ -175,3 +175,27 @@ class Driver(Protocol):
 
     def release_stop(self) -> None:
         """A person ended the emergency stop. Turns nothing on by itself."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an operation that takes long has come: `done` of `total` parts (None: nobody knows), and what it does."""
+
+    done: int
+    total: int | None
+    doing: str
+    paused: bool = False
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """A driver whose long operations can be watched and paused. From any thread, while `perform` is under way."""
+
+    def progress(self) -> Progress | None:
+        """How far the operation under way has come; None while there is none that tells."""
+
+    def pause(self) -> None:
+        """Pause the operation under way. Raises `DeviceError` when there is none, or the device refuses."""
+
+    def resume(self) -> None:
+        """Let it go on. Raises `DeviceError` when nothing is paused, or the device refuses."""
