@@ -112,7 +112,7 @@ def test_the_emergency_stop_needs_no_prefect(far: Far) -> None:
         run_id = begin_move(hotel, servo)
         with far.away():
             os.kill(hotel.agent.pid, signal.SIGUSR1)
-            eventually(lambda: not servo.state()["torque"], 1.0, 0.005, what="torque off")
+            eventually(lambda: not servo.state()["torque"], 20.0, 0.005, what="torque off")
             far.become("Stopped")
         assert hotel.prefect.wait(run_id)["state_name"] == "EmergencyStopped"
 
@@ -196,7 +196,7 @@ def test_an_idle_agent_ends_at_once_and_leaves_nothing_running(hotel: Hotel) -> 
     assert [process.pid for process in processes_of(home)] == [agent.pid]
     began = time.monotonic()
     assert agent.stop() == 0
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 30.0, "it does not wait for the 60 s that a command under way would have"
     assert processes_of(home) == []
     assert not hotel.unit.socket.exists()
     assert "Offline" in hotel.labkeeper("device", "list").stdout

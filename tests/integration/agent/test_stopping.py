@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import pytest
 
@@ -81,22 +80,21 @@ def stop_by_run(hotel: Hotel) -> None:
 def test_emergency_stop_during_a_move(slow_hotel: Hotel, stop: object) -> None:
     """Torque off and latched whatever waits; only a release ends it, and neither a run nor a restart does."""
     assert callable(stop)
-    slow_hotel.run("set_speed", speed=20)
+    slow_hotel.run("set_speed", speed=5)
     with slow_hotel.control() as servo:
         run_id = begin_move(slow_hotel, servo)
+        goal = servo.motions()[-1]["goal_deg"]
         slow_hotel.submit("set_speed", speed=45)
         waiting = slow_hotel.submit("go_home")
-        began = time.monotonic()
         stop(slow_hotel)
-        eventually(lambda: not servo.state()["torque"], 3.0, 0.005, what="torque off")
+        eventually(lambda: not servo.state()["torque"], 20.0, 0.005, what="torque off")
         assert servo.state()["moving"] is False
-        stopped_after = time.monotonic() - began
+        assert abs(servo.state()["position_deg"] - goal) > 2, "it waited for the end of the move"
         run = slow_hotel.prefect.wait(run_id)
         assert (run["state_name"], run["state_type"]) == ("EmergencyStopped", "FAILED")
         assert "stopped by the emergency stop; at rest" in message(run)
         status = slow_hotel.wait_state("Stopped")
         assert "release it with `labkeeper device release`" in status["reason"]
-        assert stopped_after < (3.0 if stop is stop_by_command else 0.5), "it waited for something"
 
         count = len(servo.motions())
         servo.reset_log()
@@ -128,7 +126,7 @@ def test_the_stop_as_a_run_passes_queue_pause_and_priority(slow_hotel: Hotel) ->
         prefect.ask("PATCH", f"/work_pools/{pool}", {"is_paused": True})
         try:
             run_id = prefect.create_run(stop)["id"]
-            eventually(lambda: not servo.state()["torque"], 2.0, 0.005, what="torque off")
+            eventually(lambda: not servo.state()["torque"], 20.0, 0.005, what="torque off")
             run = prefect.wait(run_id)
         finally:
             prefect.ask("PATCH", f"/work_pools/{pool}", {"is_paused": False})

