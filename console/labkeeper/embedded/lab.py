@@ -21,14 +21,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from labkeeper.canvas.checking import canvas_problems
 from labkeeper.embedded.children import Child, ChildFailed
 from labkeeper.embedded.devices import Units
+from labkeeper.embedded.documents import Documents
 from labkeeper.embedded.server import EmbeddedServer
 from labkeeper.embedded.store import ObjectStore
 from labkeeper_api.catalog import builtin_catalog
 from labkeeper_api.errors import LabkeeperError
-from labkeeper_api.kinds import BY_KIND, LabDevice, LabObject, LabPool
+from labkeeper_api.kinds import BY_KIND, LabDevice, LabObject, LabPool, LabWorkflow
 from labkeeper_api.kinds.labpool import PoolType
+from labkeeper_api.manifests import ConfigMap
+from labkeeper_devices.agent.host import HOME_VARIABLE
 from labkeeper_operator.controller import Controller
 from labkeeper_operator.objects import Key
 from labkeeper_operator.prefect_api.session import open_session
@@ -58,6 +62,11 @@ class LabPaths:
         return self.home / "objects.json"
 
     @property
+    def documents(self) -> Path:
+        """ConfigMaps, and where the files that workflows name are."""
+        return self.home / "documents.json"
+
+    @property
     def inbox(self) -> Path:
         """Where other processes put objects for a running lab."""
         return self.home / "inbox"
@@ -83,15 +92,20 @@ class EmbeddedLab:
     controller: Controller
     units: Units
     tell: Tell
+    documents: Documents
     folders: dict[str, Path] = field(default_factory=dict)
     workers: dict[str, Child] = field(default_factory=dict)
 
-    def apply(self, objects: Iterable[LabObject], folder: Path) -> list[Key]:
+    def apply(self, objects: Iterable[LabObject], folder: Path, config_maps: Iterable[ConfigMap] = ()) -> list[Key]:
         """Take in objects; paths in them are relative to `folder`. The keys of those that changed."""
+        for found in config_maps:
+            self.documents.put(found.namespace, found.name, found.data)
         changed = []
         for obj in objects:
             if isinstance(obj, LabDevice):
                 self.folders[obj.metadata.key] = folder
+            if isinstance(obj, LabWorkflow):
+                self.documents.place(obj, folder)
             if self.store.apply(obj):
                 changed.append(Key(obj.kind, obj.metadata.namespace, obj.metadata.name))
         return changed
@@ -115,7 +129,7 @@ class EmbeddedLab:
             self.remove(Key(which["kind"], which["namespace"], which["name"]))
             return
         objects = [BY_KIND[raw["kind"]].model_validate(raw) for raw in letter["objects"]]
-        self.apply(objects, Path(letter["folder"]))
+        self.apply(objects, Path(letter["folder"]), [ConfigMap.of(raw) for raw in letter.get("configMaps", ())])
 
     def _wanted_units(self) -> dict[str, tuple[LabDevice, str, Path]]:
         wanted = {}
@@ -143,6 +157,8 @@ class EmbeddedLab:
                 env={
                     "PREFECT_API_URL": self.server.api_url,
                     "PREFECT_HOME": str(self.paths.home / "prefect"),
+                    # Canvases and protocols reach the devices by the sockets below it.
+                    HOME_VARIABLE: str(self.paths.home),
                     "PREFECT_WORKER_QUERY_SECONDS": "1",
                 },
             )
@@ -173,7 +189,7 @@ async def running_lab(home: Path, tell: Tell, *, port: int | None = None) -> Asy
         await server.start()
         tell(f"Prefect server at {server.url} ({asyncio.get_running_loop().time() - began:.1f} s)")
         session = await stack.enter_async_context(open_session(api_url=server.api_url))
-        store = ObjectStore(paths.objects)
+        store, documents = ObjectStore(paths.objects), Documents(paths.documents)
         controller = Controller(
             store,
             session,
@@ -182,6 +198,8 @@ async def running_lab(home: Path, tell: Tell, *, port: int | None = None) -> Asy
                 kubernetes_pool_type="process",
                 job_variables={"working_dir": str(Path.cwd())},
                 ui_url=server.url,
+                documents=documents,
+                canvas_problems=canvas_problems,
             ),
             clock=lambda: datetime.now(UTC),
             poll=POLL_SECONDS,
@@ -190,7 +208,7 @@ async def running_lab(home: Path, tell: Tell, *, port: int | None = None) -> Asy
         for raw in store.all():
             controller.seen(raw)
         units = Units(home, server.api_url)
-        lab = EmbeddedLab(paths, server, store, controller, units, tell)
+        lab = EmbeddedLab(paths, server, store, controller, units, tell, documents)
         stack.push_async_callback(_stop_children, lab)
         _write_info(paths, server)
         stack.callback(paths.info.unlink, missing_ok=True)
