@@ -1,4 +1,4 @@
-"""Canvases and protocols as flow sources: where their text comes from, what is refused, and the deployment they become."""
+"""Canvases and protocols as flow sources: where their text comes from, what is refused, what they become in Prefect."""
 
 from __future__ import annotations
 
