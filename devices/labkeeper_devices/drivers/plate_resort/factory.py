@@ -16,9 +16,9 @@ from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds.labdevice import LabDeviceSpec
 from labkeeper_api.operations import OPERATIONS
 from labkeeper_devices.drivers.base import Simulation
+from labkeeper_devices.drivers.common.document import Setting
 from labkeeper_devices.drivers.plate_resort.checks import static_problems
-from labkeeper_devices.drivers.plate_resort.config import LoadedConfig, load, load_files, port_problems
-from labkeeper_devices.drivers.plate_resort.document import Setting, Source
+from labkeeper_devices.drivers.plate_resort.config import FORM, LoadedConfig, port_problems
 from labkeeper_devices.drivers.plate_resort.driver import PlateResortDriver
 from labkeeper_devices.simulators.servo import find_servo
 
@@ -31,12 +31,7 @@ def loaded(spec: LabDeviceSpec, base_dir: Path) -> LoadedConfig:
 
     Relative paths are relative to `base_dir`. Raises `InvalidInput` with everything that is wrong.
     """
-    given = _connection(spec)
-    if spec.config is None:
-        return load((), given)
-    if spec.config.inline is not None:
-        return load((Source(spec.config.inline, "spec.config.inline"),), given)
-    return load_files((base_dir / name for name in spec.config.files or ()), given)
+    return FORM.of_device(spec, base_dir, _connection(spec))
 
 
 def build(spec: LabDeviceSpec, base_dir: Path, simulation_port: str | None = None) -> PlateResortDriver:
