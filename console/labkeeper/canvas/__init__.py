@@ -1,1 +1,1 @@
-"""What people touch of canvases and protocols: checking, running and deploying them, and the way to the devices."""
+"""Canvases on this host: which devices of the lab a canvas means, and how a run of it reaches them."""

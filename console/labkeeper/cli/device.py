@@ -16,7 +16,6 @@ from labkeeper_api.errors import LabkeeperError
 from labkeeper_api.kinds.labaction import Action, LabAction, LabActionSpec, Outcome
 from labkeeper_api.meta import ObjectMeta
 from labkeeper_devices.agent import control
-from labkeeper_devices.agent.desk import history as journal_history
 from labkeeper_devices.agent.host import UnitDirectory, read_json, write_durably
 from labkeeper_devices.agent.journal import Journal
 from labkeeper_devices.agent.stopper import describe
@@ -233,6 +232,8 @@ def _acknowledge_offline(unit: UnitDirectory, action: LabAction) -> dict[str, An
 
 
 def _history(unit: UnitDirectory, limit: int) -> dict[str, Any]:
+    from labkeeper_devices.agent.desk import history as journal_history
+
     try:
         return control.call(unit.socket, {"do": "history", "limit": limit})
     except control.NoAgent:
