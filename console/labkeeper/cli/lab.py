@@ -10,10 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
-from labkeeper.cli.options import HomeOption, Output, OutputOption, home_of
+from labkeeper.canvas.recognition import Document
+from labkeeper.cli.canvas_run import CanvasOptions, document_of, refused, run_document
+from labkeeper.cli.canvas_run import resume as resume_run
+from labkeeper.cli.options import HomeOption, Manager, Output, OutputOption, home_of
 from labkeeper.cli.validate import INVALID
+from labkeeper_api.errors import InvalidInput
 
 DEMO_FOLDER = Path("examples") / "plate-resort"
+
+CANVASES = "Canvases and protocols"
 
 PortOption = Annotated[
     int | None,
@@ -44,7 +50,12 @@ def demo(
 
 
 def run(
-    files: Annotated[list[Path], typer.Argument(help="Manifest files, or folders of them.", show_default=False)],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Manifest files, or folders of them; or one canvas; or one Opentrons protocol.", show_default=False
+        ),
+    ] = None,
     parameters: Annotated[
         str | None, typer.Option(help="Parameters of the run as a JSON object.", show_default=False)
     ] = None,
@@ -59,19 +70,88 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(help="Give up and cancel after so many seconds.", min=0.1, show_default=False)
     ] = None,
+    manager: Annotated[
+        Manager | None,
+        typer.Option(
+            help="Of a canvas: `native` without Prefect, or `prefect` with a task for each node. Default: native.",
+            show_default=False,
+            rich_help_panel=CANVASES,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Simulate every device.", rich_help_panel=CANVASES)
+    ] = False,
+    lab: Annotated[
+        Path | None,
+        typer.Option(
+            help="Manifests with the LabDevices. Default: those beside the file.",
+            show_default=False,
+            rich_help_panel=CANVASES,
+        ),
+    ] = None,
+    policies: Annotated[
+        Path | None,
+        typer.Option(
+            help="Recovery policies and safety settings of the run.", show_default=False, rich_help_panel=CANVASES
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            help="Go on with this run where it ended; `labkeeper canvas runs` lists them.",
+            show_default=False,
+            rich_help_panel=CANVASES,
+        ),
+    ] = None,
+    export_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="What relative paths of a canvas are relative to. Default: this folder.",
+            show_default=False,
+            rich_help_panel=CANVASES,
+        ),
+    ] = None,
+    time_factor: Annotated[
+        float | None,
+        typer.Option(
+            help="How many times faster than real time a dry run goes. Default: 1000.",
+            min=0.001,
+            max=1000,
+            show_default=False,
+            rich_help_panel=CANVASES,
+        ),
+    ] = None,
     output: OutputOption = Output.TEXT,
     home: HomeOption = None,
     port: PortOption = None,
 ) -> None:
-    """Run the LabWorkflows of manifest files, one after another, and say how each ended.
+    """Run the LabWorkflows of manifest files, or a canvas, or an Opentrons protocol, and say how each ended.
 
     LabRuns in the files say which runs are wanted; without any, every LabWorkflow is run once. LabPools and LabDevices
     are taken from the files or from those beside them. Where `labkeeper up` keeps a lab in the same home, the runs go
     there; else a lab is started for them and ended afterwards. Ctrl-C cancels the run and waits until the hardware is
     at rest. Exit code 0: all completed, 1: one did not, 2: the input was refused.
+
+    A canvas runs on the LabDevices of `--lab` or beside it, natively or with a task for each node in Prefect. A
+    protocol is analysed by the robot first. Both are never simulated unless `--dry-run` or a LabDevice says so.
     """
+    options = CanvasOptions(manager, dry_run, lab, policies, resume, export_dir, time_factor)
+    try:
+        document = document_of(files or [])
+        _check_options(
+            files or [],
+            document,
+            options,
+            {"--parameters": parameters, "--param": param, "--workflow": workflow, "--timeout": timeout},
+        )
+    except InvalidInput as error:
+        refused(error, output)
+    if document is not None:
+        run_document(document, options, output, home, port)
+    if resume is not None:
+        resume_run(options, output, home, port)
     given = _parameters(parameters, param or [])
-    _run(files, given, workflow or [], output, home, port, timeout=timeout)
+    _run(files or [], given, workflow or [], output, home, port, timeout=timeout)
 
 
 def up(
@@ -108,7 +188,6 @@ def _run(
 ) -> None:
     from labkeeper.cli.prefect_environment import prepare
     from labkeeper.render import err, out, problems_text, runs_table, tell
-    from labkeeper_api.errors import InvalidInput
 
     prepare(home_of(home))
     from labkeeper.session import Session, plan_session
@@ -133,6 +212,22 @@ def _run(
         for line in session.footer():
             out.print(line, markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def _check_options(
+    files: list[Path], document: Document | None, options: CanvasOptions, of_manifests: dict[str, Any]
+) -> None:
+    """Refuse options that say nothing about what is run."""
+    if not files and options.resume is None:
+        raise typer.BadParameter("say what to run: manifests, a canvas or a protocol", param_hint="FILES")
+    if files and options.resume is not None:
+        raise typer.BadParameter("a run that is resumed knows its canvas: give no file", param_hint="FILES")
+    if document is None and options.resume is None and options.given:
+        message = "goes with a canvas or a protocol; for a LabWorkflow see its field dryRun and its LabDevices"
+        raise typer.BadParameter(message, param_hint=options.given[0])
+    given = [name for name, value in of_manifests.items() if value]
+    if (document is not None or options.resume is not None) and given:
+        raise typer.BadParameter("goes with LabWorkflows, not with a canvas or a protocol", param_hint=given[0])
 
 
 def _parameters(text: str | None, pairs: list[str]) -> dict[str, Any]:

@@ -182,7 +182,7 @@ async def running_lab(home: Path, tell: Tell, *, port: int | None = None) -> Asy
     """Start an embedded lab and end it with everything it started. Raises `LabRunning` or `ChildFailed`."""
     paths = LabPaths(home)
     async with AsyncExitStack() as stack:
-        stack.enter_context(_locked(paths))
+        stack.enter_context(locked(paths))
         server = EmbeddedServer(home, port)
         stack.push_async_callback(server.stop)
         began = asyncio.get_running_loop().time()
@@ -261,7 +261,7 @@ async def _stop_children(lab: EmbeddedLab) -> None:
 
 
 @contextmanager
-def _locked(paths: LabPaths) -> Iterator[None]:
+def locked(paths: LabPaths) -> Iterator[None]:
     """Own the home's lab. The lock goes with the process, however it ends."""
     paths.inbox.mkdir(parents=True, exist_ok=True)
     handle = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
