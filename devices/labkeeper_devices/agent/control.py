@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
-MAX_LINE = 4 * 1024 * 1024
-"""Bytes of a request: a protocol of 1 MiB, the most that a ConfigMap holds, in the escapes that JSON needs for it."""
+MAX_LINE = 16 * 1024 * 1024
+"""Bytes of a request: far more than a protocol needs in the escapes of JSON; the robot takes protocols of a few MiB."""
 REQUEST_SECONDS = 10.0
 """How long a client may take to send its line or to read its answer."""
 CLOSE_SECONDS = 5.0
