@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from labkeeper import files as manifest_files
 from labkeeper.canvas.resolution import resolve
+from labkeeper.embedded.standalone import running_devices
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds import LabDevice
 from labkeeper_api.kinds.labdevice import Connection, LabDeviceSpec, Simulate
@@ -36,8 +38,9 @@ class Placed:
     folder: Path
 
 
-def lab_devices(lab: Path | None, beside: Path | None) -> list[Placed]:
-    """The LabDevices of a lab's manifests: of the file or folder that was given, else of what stands beside a file.
+def lab_devices(lab: Path | None, beside: Path | None, home: Path) -> list[Placed]:
+    """The lab's LabDevices: of the file or folder that was given, else of what stands beside a file, else those whose
+    agents run in this home.
 
     Raises `InvalidInput` with everything that is wrong with what was given.
     """
@@ -49,8 +52,15 @@ def lab_devices(lab: Path | None, beside: Path | None) -> list[Placed]:
     elif beside is not None:
         manifests = manifest_files.load([beside], with_siblings=True).beside
     else:
-        return []
-    return [Placed(m.object, m.folder) for m in manifests if isinstance(m.object, LabDevice)]
+        manifests = []
+    found = [Placed(m.object, m.folder) for m in manifests if isinstance(m.object, LabDevice)]
+    return found or ([] if lab is not None else running(home))
+
+
+def running(home: Path, namespace: str | None = None) -> list[Placed]:
+    """The LabDevices whose agents run in this home, of one namespace or of all."""
+    found = running_devices(home).values()
+    return [Placed(device, Path.cwd()) for device in found if namespace in (None, device.metadata.namespace)]
 
 
 def chosen(connections: Connections, roles: Iterable[Role], devices: Iterable[Placed]) -> dict[Role, Placed]:
@@ -79,13 +89,21 @@ def simulated(
     ]
     if problems:
         raise InvalidInput(problems)
+    own = as_far_as_there(connections, roles, placed)
     found: dict[Role, Placed] = {}
     for role in sorted(set(roles) & HARDWARE):
-        try:
-            own = chosen(connections, [role], placed)[role]
-        except InvalidInput:
-            own = Placed(_made_up(role, connections.get(role, {})), Path.cwd())
-        found[role] = Placed(_simulating(own.device, role, time_factor), own.folder)
+        one = own.get(role) or Placed(_made_up(role, connections.get(role, {})), Path.cwd())
+        found[role] = Placed(_simulating(one.device, role, time_factor), one.folder)
+    return found
+
+
+def as_far_as_there(connections: Connections, roles: Iterable[Role], devices: Iterable[Placed]) -> dict[Role, Placed]:
+    """The device of each hardware role for which the lab has exactly one."""
+    placed = list(devices)
+    found: dict[Role, Placed] = {}
+    for role in set(roles) & HARDWARE:
+        with suppress(InvalidInput):
+            found.update(chosen(connections, [role], placed))
     return found
 
 

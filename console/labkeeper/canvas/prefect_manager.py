@@ -1,4 +1,4 @@
-"""The Prefect manager on one computer: the Prefect server of the lab that runs in this home, else one for the run alone.
+"""The Prefect manager on one computer: with the server of the lab that runs in this home, else one for the run alone.
 
 The only module of canvas runs that knows Prefect. The work is the same engine's (`labkeeper_flows.canvas_run`).
 """
@@ -52,7 +52,7 @@ async def _carry_out(
 
 @asynccontextmanager
 async def prefect_server(home: Path, say: Say, *, port: int | None = None) -> AsyncIterator[str]:
-    """The API of the Prefect server of this home: that of a lab that runs, else of one that is started and ended here."""
+    """API of the Prefect server of this home: of a lab that runs, else of one that is started and ended here."""
     info = running_info(home)
     if info is not None:
         say(f"joining the Prefect server of the lab that runs in {home} (process {info['pid']})")
@@ -79,4 +79,6 @@ def _flow_run(
     from labkeeper_flows.canvas_run.prefect_run import carry_out_in_prefect
 
     with temporary_settings(updates={PREFECT_API_URL: api_url}):
-        return carry_out_in_prefect(prepared.plan, devices, prepared.settings, tell=tell, begun=cancelling.begin)
+        return carry_out_in_prefect(
+            prepared.plan, devices, prepared.settings, tell=tell, started=lambda run: cancelling.begin(run.cancel)
+        )

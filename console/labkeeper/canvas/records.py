@@ -1,4 +1,4 @@
-"""The canvas runs of this home, read from their records: how they stand, and whether they can be resumed. Reads only."""
+"""The canvas runs of this home, from their records: how they stand and whether they can be resumed. Only reads."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class KeptRun:
 def kept_runs(home: Path) -> list[KeptRun]:
     """All runs of the home, the newest first."""
     root = home / "runs"
-    folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    folders = [path for path in root.iterdir() if RunRecord.exists(path)] if root.is_dir() else []
     return sorted((_kept(folder) for folder in folders), key=lambda run: run.began, reverse=True)
 
 

@@ -87,6 +87,7 @@ def carry_out(
     save: bool = True,
 ) -> Ended:
     """Carry a prepared run out to its end. Blocking. Raises `LabkeeperError` when it could not begin."""
+    prepared.asked.keep(prepared.settings.directory)
     with units_of(home, prepared.devices, say) as units:
         devices = SocketDevices(units, run=prepared.settings.run_id, name=prepared.title)
         if manager is Manager.NATIVE:
@@ -116,7 +117,7 @@ def heeding_signals(work: Callable[[], T], cancelling: Cancelling) -> T:
             errors.append(error)
 
     thread = threading.Thread(target=carry, name="canvas run")
-    with _signals(cancelling):
+    with signals(cancelling):
         thread.start()
         while thread.is_alive():
             thread.join(JOIN_SECONDS)
@@ -126,7 +127,9 @@ def heeding_signals(work: Callable[[], T], cancelling: Cancelling) -> T:
 
 
 @contextmanager
-def _signals(cancelling: Cancelling) -> Iterator[None]:
+def signals(cancelling: Cancelling) -> Iterator[None]:
+    """Ctrl-C and SIGTERM cancel. For the main thread only."""
+
     def ask(number: int, frame: FrameType | None) -> None:
         del number, frame
         cancelling.ask()

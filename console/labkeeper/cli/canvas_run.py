@@ -13,7 +13,7 @@ import typer
 
 from labkeeper.canvas.recognition import Document, Kind, recognise
 from labkeeper.cli.options import Manager, Output, home_of
-from labkeeper.cli.validate import INVALID
+from labkeeper.cli.refusing import refused
 from labkeeper_api.errors import InvalidInput, LabkeeperError, Problem
 
 if TYPE_CHECKING:
@@ -68,14 +68,15 @@ def run_document(
     document: Document, options: CanvasOptions, output: Output, home: Path | None, port: int | None
 ) -> None:
     """Run a canvas or protocol and exit: 0 all completed, 1 not all did, 2 refused."""
-    asked = _asked(options, home)
+    asked = _asked(options, home, document.path)
     if document.kind is Kind.PROTOCOL:
+        _check_for_protocol(options)
         from labkeeper.cli.protocol_run import run_protocol
 
-        run_protocol(document, options, asked, output)
+        run_protocol(document, asked, output)
     from labkeeper.canvas.preparing import prepare
 
-    _run(lambda: prepare(document.text, document.source, asked, beside=document.path), options, output, asked, port)
+    _run(lambda: prepare(document.text, document.source, asked), options, output, asked, port)
 
 
 def resume(options: CanvasOptions, output: Output, home: Path | None, port: int | None) -> None:
@@ -86,17 +87,13 @@ def resume(options: CanvasOptions, output: Output, home: Path | None, port: int 
     _run(lambda: prepare_again(str(options.resume), asked), options, output, asked, port)
 
 
-def refused(error: InvalidInput, output: Output) -> NoReturn:
-    """Say what is wrong with the input and exit with 2."""
-    from labkeeper.render import err, problems_text
-
-    if output is Output.JSON:
-        typer.echo(json.dumps({"ok": False, "problems": [p.__dict__ for p in error.problems]}, indent=2))
-    err.print(problems_text(error.problems), soft_wrap=True)
-    raise typer.Exit(INVALID)
+def _check_for_protocol(options: CanvasOptions) -> None:
+    for name in options.given:
+        if name in ("--manager", "--policies", "--export-dir"):
+            raise typer.BadParameter("goes with a canvas, not with a protocol", param_hint=name)
 
 
-def _asked(options: CanvasOptions, home: Path | None) -> Asked:
+def _asked(options: CanvasOptions, home: Path | None, beside: Path | None = None) -> Asked:
     from labkeeper.canvas.preparing import Asked
 
     if options.time_factor is not None and not (options.dry_run or options.resume):
@@ -107,6 +104,7 @@ def _asked(options: CanvasOptions, home: Path | None) -> Asked:
         dry_run=options.dry_run,
         time_factor=options.time_factor,
         lab=options.lab,
+        beside=beside,
         policies=options.policies,
         export_dir=options.export_dir,
     )

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from labkeeper.canvas.recognition import Document
-from labkeeper.cli.canvas_run import CanvasOptions, document_of, refused, run_document
+from labkeeper.cli.canvas_run import CanvasOptions, document_of, run_document
 from labkeeper.cli.canvas_run import resume as resume_run
 from labkeeper.cli.options import HomeOption, Manager, Output, OutputOption, home_of
-from labkeeper.cli.validate import INVALID
+from labkeeper.cli.refusing import refused
 from labkeeper_api.errors import InvalidInput
 
 DEMO_FOLDER = Path("examples") / "plate-resort"
@@ -187,7 +187,7 @@ def _run(
     timeout: float | None,
 ) -> None:
     from labkeeper.cli.prefect_environment import prepare
-    from labkeeper.render import err, out, problems_text, runs_table, tell
+    from labkeeper.render import out, runs_table, tell
 
     prepare(home_of(home))
     from labkeeper.session import Session, plan_session
@@ -195,10 +195,7 @@ def _run(
     try:
         plan = plan_session(files, parameters, workflows)
     except InvalidInput as error:
-        if output is Output.JSON:
-            typer.echo(json.dumps({"ok": False, "problems": [p.__dict__ for p in error.problems]}, indent=2))
-        err.print(problems_text(error.problems), soft_wrap=True)
-        raise typer.Exit(INVALID) from None
+        refused(error, output)
     session = Session(plan, home_of(home), port, tell, live=output is Output.TEXT and sys.stderr.isatty())
     try:
         ok = asyncio.run(session.carry_out(timeout))

@@ -11,10 +11,8 @@ from typing import Annotated
 import typer
 
 from labkeeper.cli.options import Output, OutputOption
+from labkeeper.cli.refusing import INVALID
 from labkeeper_api.errors import Problem
-
-INVALID = 2
-"""Exit code for input that is refused."""
 
 
 def register(app: typer.Typer) -> None:

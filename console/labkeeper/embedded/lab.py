@@ -11,7 +11,6 @@ import fcntl
 import json
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from labkeeper.canvas.checking import canvas_problems
+from labkeeper.embedded.canvas_worker import CanvasWorker, process_worker
 from labkeeper.embedded.children import Child, ChildFailed
 from labkeeper.embedded.devices import Units
 from labkeeper.embedded.documents import Documents
@@ -32,7 +32,6 @@ from labkeeper_api.errors import LabkeeperError
 from labkeeper_api.kinds import BY_KIND, LabDevice, LabObject, LabPool, LabWorkflow
 from labkeeper_api.kinds.labpool import PoolType
 from labkeeper_api.manifests import ConfigMap
-from labkeeper_devices.agent.host import HOME_VARIABLE
 from labkeeper_operator.controller import Controller
 from labkeeper_operator.objects import Key
 from labkeeper_operator.prefect_api.session import open_session
@@ -93,6 +92,7 @@ class EmbeddedLab:
     units: Units
     tell: Tell
     documents: Documents
+    canvas_worker: CanvasWorker
     folders: dict[str, Path] = field(default_factory=dict)
     workers: dict[str, Child] = field(default_factory=dict)
 
@@ -121,6 +121,8 @@ class EmbeddedLab:
             for line in await self.units.keep(self._wanted_units()):
                 self.tell(line)
             await self._keep_workers()
+            for line in await self.canvas_worker.keep():
+                self.tell(line)
             await asyncio.sleep(TICK_SECONDS)
 
     def _open(self, letter: dict[str, Any]) -> None:
@@ -150,18 +152,7 @@ class EmbeddedLab:
             if name in self.workers:
                 self.workers[name].check()
                 continue
-            worker = Child(
-                f"the worker of pool {name}",
-                [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", name],
-                log=self.paths.home / "logs" / f"worker-{name}.log",
-                env={
-                    "PREFECT_API_URL": self.server.api_url,
-                    "PREFECT_HOME": str(self.paths.home / "prefect"),
-                    # Canvases and protocols reach the devices by the sockets below it.
-                    HOME_VARIABLE: str(self.paths.home),
-                    "PREFECT_WORKER_QUERY_SECONDS": "1",
-                },
-            )
+            worker = process_worker(name, self.paths.home, self.server.api_url)
             await worker.start()
             self.workers[name] = worker
             self.tell(f"worker of pool {name} started")
@@ -208,7 +199,7 @@ async def running_lab(home: Path, tell: Tell, *, port: int | None = None) -> Asy
         for raw in store.all():
             controller.seen(raw)
         units = Units(home, server.api_url)
-        lab = EmbeddedLab(paths, server, store, controller, units, tell, documents)
+        lab = EmbeddedLab(paths, server, store, controller, units, tell, documents, CanvasWorker(home, server.api_url))
         stack.push_async_callback(_stop_children, lab)
         _write_info(paths, server)
         stack.callback(paths.info.unlink, missing_ok=True)
@@ -258,6 +249,7 @@ async def _stop_children(lab: EmbeddedLab) -> None:
     await lab.units.stop()
     for worker in lab.workers.values():
         await worker.stop()
+    await lab.canvas_worker.stop()
 
 
 @contextmanager
