@@ -19,16 +19,20 @@ class Register:
 
     def knows(self, journal: Journal) -> bool:
         """Whether the journal is the one that the unit should have. The first one ever is, and is remembered."""
+        if self.misses(journal):
+            return False
+        if not self.directory.register.exists():
+            self.remember(journal)
+        journal.prove()
+        return True
+
+    def misses(self, journal: Journal) -> bool:
+        """Whether the unit should have another journal than this one. Changes nothing."""
         try:
             entry = read_json(self.directory.register)
         except ValueError:
-            return False  # there was an entry, and nobody can read which journal it names
-        if entry is None:
-            self.remember(journal)
-        elif entry.get("journal_id") != journal.journal_id:
-            return False
-        journal.prove()
-        return True
+            return True  # there was an entry, and nobody can read which journal it names
+        return entry is not None and entry.get("journal_id") != journal.journal_id
 
     def remember(self, journal: Journal) -> None:
         """From now on the unit should have this one."""
