@@ -50,13 +50,18 @@ class CanvasRun:
         *,
         tell: Tell = silent,
         around: Around = plainly,
+        opened: Callable[[bool], None] | None = None,
     ) -> None:
-        """`tell` is called at each change; `around` wraps each node (the Prefect manager's tasks)."""
+        """`tell` is called at each change; `around` wraps each node (the Prefect manager's tasks).
+
+        `opened` is told whether devices are simulated, as soon as they are reserved and before anything begins.
+        """
         self._plan = plan
         self._devices = devices
         self._settings = settings
         self._tell = tell
         self._around = around
+        self._when_opened = opened
         self._halted = threading.Event()
         self._guard = threading.Lock()
         self._wish = ""
@@ -76,6 +81,8 @@ class CanvasRun:
         try:
             record = record if record is not None else self._created(state)
             self._context = self._opened(record, state, reserved)
+            if self._when_opened is not None:
+                self._when_opened(any(it.simulated for it in reserved))
             self._go(self._context)
             return self._closed(self._context)
         finally:
@@ -187,7 +194,9 @@ class CanvasRun:
             for work in accounting.startable():
                 context.note("begin", sync=False, node=work.node, cycle=work.cycle)
                 self._spawn(context, carrier, work)
-        return bool(self._threads) or not (accounting.finished or self._halted.is_set())
+        if self._threads or self._halted.is_set() or accounting.finished:
+            return bool(self._threads)
+        raise RuntimeError("nothing runs, nothing may begin, and the run has not ended: a mistake in Labkeeper")
 
     def _spawn(self, context: RunContext, carrier: NodeCarrier, work: Work) -> None:
         context.tell("node", work, NodeState.RUNNING)
