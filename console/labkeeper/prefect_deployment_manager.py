@@ -24,7 +24,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.responses import DeploymentResponse, SetStateStatus
+from prefect.client.schemas.responses import DeploymentResponse, OrchestrationResult, SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -124,7 +124,7 @@ class PrefectDeploymentManager:
                 run = await client.read_flow_run(_uuid(flow_run_id))
                 if run.state is not None and run.state.is_final():
                     return False
-                answer = await client.set_flow_run_state(run.id, Cancelling())
+                answer: OrchestrationResult[Any] = await client.set_flow_run_state(run.id, Cancelling())
             except ObjectNotFound as error:
                 raise LabkeeperError(f"Prefect has no flow run {flow_run_id}") from error
             return answer.status is SetStateStatus.ACCEPT

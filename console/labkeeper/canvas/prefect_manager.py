@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -33,8 +34,11 @@ def carry_out_in_server(
     cancelling: Cancelling,
     port: int | None = None,
 ) -> RunOutcome:
-    """Carry a run out as a flow run with a task for each node. Blocking; not for a thread with an event loop."""
-    return asyncio.run(_carry_out(prepared, devices, home, tell, say, cancelling, port))
+    """Carry a run out as a flow run with a task for each node. Blocking."""
+    work = _carry_out(prepared, devices, home, tell, say, cancelling, port)
+    # In a thread of its own: whoever calls may be in an event loop, as notebooks are.
+    with ThreadPoolExecutor(1, thread_name_prefix="prefect-manager") as threads:
+        return threads.submit(asyncio.run, work).result()
 
 
 async def _carry_out(

@@ -13,11 +13,13 @@ import typer
 from labkeeper.canvas.recognition import Document
 from labkeeper.cli.canvas_run import CanvasOptions, document_of, run_document
 from labkeeper.cli.canvas_run import resume as resume_run
+from labkeeper.cli.examples import example
 from labkeeper.cli.options import HomeOption, Manager, Output, OutputOption, home_of
 from labkeeper.cli.refusing import refused
 from labkeeper_api.errors import InvalidInput
 
-DEMO_FOLDER = Path("examples") / "plate-resort"
+DEMO = ("plate-resort", "battery")
+"""Examples that `labkeeper demo` runs, in this order."""
 
 CANVASES = "Canvases and protocols"
 
@@ -36,17 +38,18 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     folder: Annotated[
-        Path | None, typer.Argument(help="Folder of manifests. Default: examples/plate-resort", show_default=False)
+        Path | None, typer.Argument(help="Folder of manifests. Default: all examples.", show_default=False)
     ] = None,
     output: OutputOption = Output.TEXT,
     home: HomeOption = None,
     port: PortOption = None,
 ) -> None:
-    """Show the whole path once: a simulated plate hotel, a tour of its four hotels, every angle verified.
+    """Show the whole path once: a tour of a simulated plate hotel, every angle verified, and a canvas in a battery lab.
 
-    Starts a Prefect server and a device agent, reconciles the example, runs it and ends everything again.
+    Starts a Prefect server and a device agent for each device, reconciles the examples, runs them one after another and
+    ends everything again. Exit code 0: all completed.
     """
-    _run([folder or _demo_folder()], {}, [], output, home, port, timeout=None)
+    _run([folder] if folder else [example(name) for name in DEMO], {}, [], output, home, port, timeout=None)
 
 
 def run(
@@ -249,12 +252,3 @@ def _parameters(text: str | None, pairs: list[str]) -> dict[str, Any]:
 
 def _no_constant(text: str) -> None:
     raise ValueError(f"{text} is not a number that JSON can hold")
-
-
-def _demo_folder() -> Path:
-    """The example beside us: below the working directory, else in the checkout that this command runs from."""
-    checkout = Path(__file__).resolve().parents[3]
-    for root in (Path.cwd(), checkout):
-        if (root / DEMO_FOLDER).is_dir():
-            return root / DEMO_FOLDER
-    raise typer.BadParameter(f"there is no {DEMO_FOLDER} here: give the folder of manifests", param_hint="FOLDER")
