@@ -29,7 +29,7 @@ class Side:
     completed: int
     total: int
     commands: tuple[str, ...]
-    """Each command to a device as one line of JSON, in order."""
+    """Each command to a device as one line of JSON: device by device, for each in the order in which it got them."""
     seconds: float
     """From the first node to the last, without starting servers and simulators."""
     started_in: float
@@ -55,7 +55,7 @@ class Comparison:
         """In a sentence."""
         how = simulation(self.time_factor, dry_run=True)
         if self.same:
-            return f"both managers sent the same {len(self.sides[0].commands)} commands in the same order; {how}"
+            return f"both managers sent the same {len(self.sides[0].commands)} commands to each device in the same order; {how}"
         if any(side.completed != side.total for side in self.sides):
             return f"not every node completed; {how}"
         return f"the managers sent different commands; {how}"
@@ -99,7 +99,8 @@ def compare_managers(text: str, source: str, home: Path, time_factor: float, say
                 status=str(ended.result["status"]),
                 completed=ended.outcome.counts.completed,
                 total=ended.outcome.counts.total,
-                commands=tuple(_command(it) for it in ended.outcome.operations),
+                # Devices that work side by side are not in step with each other; each one is, with itself.
+                commands=tuple(_command(it) for it in sorted(ended.outcome.operations, key=lambda it: str(it["role"]))),
                 seconds=seconds,
                 started_in=took - seconds,
             )
@@ -125,5 +126,5 @@ def comparison_table(found: Comparison) -> Table:
 
 
 def _command(operation: Any) -> str:
-    kept = {key: operation.get(key) for key in ("node", "cycle", "role", "operation", "parameters")}
-    return json.dumps(kept, sort_keys=True, default=str)
+    kept = ("role", "node", "cycle", "ordinal", "operation", "outcome")
+    return json.dumps({key: operation[key] for key in kept})

@@ -286,5 +286,16 @@ def _table(output: Output, rows: list[dict[str, Any]], columns: tuple[str, ...])
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(Text("" if row[column] is None else str(row[column])) for column in columns))
+        table.add_row(*(Text(_cell(row[column])) for column in columns))
     out.print(table)
+
+
+def _cell(value: Any) -> str:
+    """Moments to the second; yes and no; nothing for nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str) and len(value) > 19 and value[4:5] == value[7:8] == "-" and value[10:11] == "T":
+        return value[:19].replace("T", " ")
+    return str(value)
