@@ -135,7 +135,7 @@ class Calls:
         why = self._against(call.holder)
         if why is not None:
             raise Refused(f"unit {self._work.settings.unit} cannot be reserved: {why}")
-        self._work.reserve_for(Reservation(call.holder, call.name, time.monotonic()))
+        self._work.reserve_for(Reservation(call.holder, call.name, self._work.now()))
         return self._reserved()
 
     def _against(self, holder: str) -> str | None:
@@ -157,7 +157,7 @@ class Calls:
             raise DeviceError(f"unit {self._work.settings.unit} has nothing under way that could be paused")
 
     def _heard(self, held: Reservation) -> None:
-        self._work.reserve_for(held.renewed(time.monotonic()))
+        self._work.reserve_for(held.renewed(self._work.now()))
 
     def _reserved(self) -> Reserved:
         device = self._work.device
@@ -209,7 +209,7 @@ class Calls:
             return f"refused before anything moved: {why}"
         held = self._work.reserved
         name = held.name if held is not None else "a run that reserved it from an agent before this"
-        self._work.reserve_for(Reservation(call.holder, name, time.monotonic()))
+        self._work.reserve_for(Reservation(call.holder, name, self._work.now()))
         return None
 
     async def _begin(self, call: Perform, errand: Errand) -> Performed:
@@ -225,9 +225,11 @@ class Calls:
             end.set_result(performed)
         finally:
             end.cancel()
+            held = work.reserved
             work.command = None
             self._under_way = None
-            if (held := work.reserved) is not None:
+            if held is not None:
+                # Only now does its time begin to run.
                 self._heard(held)
         work.connection.after(completed=carried.outcome == "succeeded", fault=carried.fault)
         work.publish()

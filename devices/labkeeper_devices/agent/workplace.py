@@ -50,8 +50,10 @@ class Workplace:
         driver: Driver,
         directory: UnitDirectory,
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Opens the journal. Raises `JournalError`."""
+        self.now = monotonic
         self.device = device
         self.settings = settings
         self.driver = driver
@@ -108,7 +110,7 @@ class Workplace:
     @property
     def reserved(self) -> Reservation | None:
         """Who has the unit to itself now. Any thread."""
-        return reservation.current(self._reserved, time.monotonic(), under_way=self.command is not None)
+        return reservation.current(self._reserved, self.now(), under_way=self.command is not None)
 
     def reserve_for(self, holder: Reservation | None) -> None:
         """Hold the unit for somebody, or for nobody any more."""
@@ -180,7 +182,7 @@ class Workplace:
     def _reservation_said(self, held: Reservation | None) -> dict[str, Any] | None:
         if held is None:
             return None
-        left = None if self.command is not None else round(held.seconds_left(time.monotonic()), 1)
+        left = None if self.command is not None else round(held.seconds_left(self.now()), 1)
         return {"holder": held.holder, "name": held.name, "command": self.command, "seconds_left": left}
 
     def _progress(self) -> dict[str, Any] | None:
