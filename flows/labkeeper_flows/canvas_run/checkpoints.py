@@ -60,7 +60,7 @@ def after_node(context: RunContext, work: Work) -> None:
                 "timestamp": moment.isoformat(),
             },
         )
-        context.note("checkpoint", name=name, file=file)
+        context.note("checkpoint", name=name, checkpoint=file)
     _prune(folder, moment.timestamp() - timedelta(hours=settings.keep_hours).total_seconds())
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -40,7 +41,9 @@ class RunContext:
         state: RunState,
         reserved: tuple[DeviceInfo, ...],
         halted: threading.Event,
+        wish: Callable[[], str],
     ) -> None:
+        """`halted`: nothing begins any more. `wish`: why the run is to be cancelled, empty if it is not."""
         self.plan = plan
         self.devices = devices
         self.settings = settings
@@ -50,8 +53,13 @@ class RunContext:
         self.halted = halted
         self.changed = threading.Condition(threading.RLock())
         """Holds the lock over record and state; told when a node has ended."""
-        self.cancelling = False
+        self._wish = wish
         self._tell = tell
+
+    @property
+    def cancelling(self) -> str:
+        """Why the run is being cancelled; empty if it is not."""
+        return self._wish()
 
     @property
     def time_factor(self) -> float | None:

@@ -143,8 +143,20 @@ class CanvasRun:
 
     def _opened(self, record: RunRecord, state: RunState, reserved: tuple[DeviceInfo, ...]) -> RunContext:
         context = RunContext(
-            self._plan, self._devices, self._settings, self._tell, record, state, reserved, self._halted
+            self._plan,
+            self._devices,
+            self._settings,
+            self._tell,
+            record,
+            state,
+            reserved,
+            self._halted,
+            lambda: self._wish,
         )
+        if state.cancelled:
+            # It was cut off while it was being cancelled: nothing is begun any more.
+            self._wish = self._wish or state.cancelled
+            self._halted.set()
         context.note(
             "open",
             devices=[
@@ -172,7 +184,8 @@ class CanvasRun:
                     self._spawn(context, carrier, work)
                 while self._next(context, carrier):
                     context.changed.wait(NUDGE_S if self._wish else 5.0)
-                    self._nudge(context)
+                    if self._wish and self._threads:
+                        self._devices.interrupt()
         except BaseException:
             # Whatever went wrong here, or Ctrl-C: no thread may go on moving things behind the caller's back.
             self._halted.set()
@@ -185,8 +198,7 @@ class CanvasRun:
 
     def _next(self, context: RunContext, carrier: NodeCarrier) -> bool:
         """Begin what may begin; False when nothing runs any more and nothing will."""
-        if self._wish and not context.cancelling:
-            context.cancelling = True
+        if self._wish and not context.state.cancelled:
             context.note("cancel", reason=self._wish)
         accounting = context.state.accounting
         if not self._halted.is_set():
@@ -235,11 +247,6 @@ class CanvasRun:
             return loop.rule.after(cycle, context.state.values, elapsed, loop.most), ""
         except ValueMissing as error:
             return Turn.EXHAUSTED, f"after cycle {cycle}: {error}"
-
-    def _nudge(self, context: RunContext) -> None:
-        if self._wish and self._threads:
-            context.cancelling = True
-            self._devices.interrupt()
 
     def _join(self) -> None:
         for thread in list(self._threads.values()):

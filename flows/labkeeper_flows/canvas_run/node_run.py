@@ -88,7 +88,7 @@ class NodeCarrier:
         try:
             end = self._carry_out(work)
         except Halted:
-            end = NodeEnd(NodeState.CANCELLED, "cancelled") if context.cancelling else NodeEnd(None)
+            end = NodeEnd(NodeState.CANCELLED, context.cancelling) if context.cancelling else NodeEnd(None)
         except _Suspended as stop:
             context.note("suspend", node=work.node, cycle=work.cycle, kind=stop.kind, reason=stop.reason)
             context.halt()

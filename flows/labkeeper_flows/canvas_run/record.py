@@ -45,8 +45,9 @@ class RunRecord:
 
     @classmethod
     def exists(cls, directory: Path) -> bool:
-        """Whether a run was begun there."""
-        return (directory / NAME).exists()
+        """Whether a run was begun there: its first word is written whole, and nothing is done before that."""
+        path = directory / NAME
+        return path.exists() and b"\n" in path.read_bytes()
 
     @classmethod
     def create(cls, settings: RunSettings, plan: CanvasPlan) -> RunRecord:
@@ -54,6 +55,7 @@ class RunRecord:
         record = cls(settings.directory, [])
         try:
             settings.directory.mkdir(parents=True, exist_ok=True)
+            (settings.directory / NAME).unlink(missing_ok=True)
         except OSError as error:
             raise RecordLost(f"{settings.directory} cannot be made: {error.strerror}") from error
         record.note(
@@ -84,7 +86,8 @@ class RunRecord:
             events = [json.loads(line) for line in whole.splitlines()]
         except ValueError as error:
             raise Stalled("RecordDamaged", f"{path} is damaged ({error}): the run cannot be resumed") from error
-        if not events or events[0].get("what") != "run" or events[0].get("version") != VERSION:
+        first = events[0] if events and isinstance(events[0], dict) else {}
+        if first.get("what") != "run" or first.get("version") != VERSION:
             raise Stalled("RecordDamaged", f"{path} does not begin as the record of a run does: it cannot be resumed")
         if len(whole) < len(raw):
             os.truncate(path, len(whole))

@@ -62,6 +62,8 @@ class RunState:
         self.closed: str | None = None
         self.began: datetime | None = None
         self.openings = 0
+        self.cancelled = ""
+        """Why it was cancelled."""
         self.stopped = ""
         """Why the run stopped, where a node made it stop whatever its `error_handling` says."""
 
@@ -165,7 +167,8 @@ class RunState:
         self.accounting.turn(event["head"], Turn(event["turn"]), str(event.get("reason", "")))
 
     def _on_cancel(self, event: Event) -> None:
-        self.accounting.cancel(str(event["reason"]))
+        self.cancelled = str(event["reason"])
+        self.accounting.cancel(self.cancelled)
 
     def _on_suspend(self, event: Event) -> None:
         self.suspended[_work(event)] = event
