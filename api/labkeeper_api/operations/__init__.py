@@ -3,10 +3,10 @@
 Both sides build on these: the agent carries an operation out, the catalog offers it as a flow. `OPERATIONS` holds all.
 """
 
-from labkeeper_api.operations import plate_resort
+from labkeeper_api.operations import ot2, plate_resort
 from labkeeper_api.operations.spec import NoParameters, OperationSpec
 
-OPERATIONS: dict[str, OperationSpec] = {spec.key: spec for spec in plate_resort.OPERATIONS}
+OPERATIONS: dict[str, OperationSpec] = {spec.key: spec for driver in (plate_resort, ot2) for spec in driver.OPERATIONS}
 """Every operation of every driver by its key, `driver.operation`."""
 
 __all__ = ["OPERATIONS", "NoParameters", "OperationSpec"]
