@@ -89,6 +89,8 @@ class Situation:
 
     def against(self, *, mending: bool) -> str | None:
         """Why the holder's next command must not begin; None if it may. `mending`: it clears what is reported."""
+        if self.draining:
+            return "the agent is being shut down"
         free = self.with_(held_for=None)
         return None if free.may_claim or (mending and free.may_mend) else free.reason
 
