@@ -10,7 +10,7 @@ from typing import Any
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds.labdevice import LabDeviceSpec
 from labkeeper_api.suggestions import did_you_mean
-from labkeeper_devices.drivers import arduino, plate_resort
+from labkeeper_devices.drivers import arduino, plate_resort, squidstat
 from labkeeper_devices.drivers.base import Driver
 
 
@@ -47,6 +47,13 @@ DRIVERS: dict[str, DriverKind] = {
         parameter_problems=plate_resort.parameter_problems,
         simulator=lambda spec, folder, state: plate_resort.simulator_command(spec, state, folder),
         simulator_address=plate_resort.simulator_port,
+    ),
+    "squidstat": DriverKind(
+        build=squidstat.build,
+        validate=lambda spec, folder, _: squidstat.validate(spec, folder),
+        parameter_problems=squidstat.parameter_problems,
+        simulator=lambda spec, folder, state: squidstat.simulator_command(spec, state, folder),
+        simulator_address=squidstat.simulator_address,
     ),
 }
 """Every driver by the name that a LabDevice gives."""
