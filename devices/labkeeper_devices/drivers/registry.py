@@ -10,7 +10,7 @@ from typing import Any
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds.labdevice import LabDeviceSpec
 from labkeeper_api.suggestions import did_you_mean
-from labkeeper_devices.drivers import arduino, ot2, plate_resort
+from labkeeper_devices.drivers import arduino, ot2, plate_resort, squidstat
 from labkeeper_devices.drivers.base import Driver
 
 
@@ -54,6 +54,13 @@ DRIVERS: dict[str, DriverKind] = {
         parameter_problems=lambda _spec, _folder, operation, given: ot2.parameter_problems(operation, given),
         simulator=lambda spec, _folder, state: ot2.simulator_command(spec, state),
         simulator_address=ot2.simulator_address,
+    ),
+    "squidstat": DriverKind(
+        build=squidstat.build,
+        validate=lambda spec, folder, _: squidstat.validate(spec, folder),
+        parameter_problems=squidstat.parameter_problems,
+        simulator=lambda spec, folder, state: squidstat.simulator_command(spec, state, folder),
+        simulator_address=squidstat.simulator_address,
     ),
 }
 """Every driver by the name that a LabDevice gives."""
