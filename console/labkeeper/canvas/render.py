@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,13 @@ class NodeTable:
                 row.step = event.step
             elif event.kind == "node":
                 _change(row, event)
+
+    def settle(self, nodes: Iterable[Mapping[str, Any]]) -> None:
+        """How the nodes ended, from the result: those that ended before a run was resumed are not told again."""
+        with self._lock:
+            for node in nodes:
+                row = self._rows[node["node_id"]]
+                row.state, row.message = node["state"], node["reason"] or row.message
 
     def table(self) -> Table:
         """The nodes in the order of the plan."""

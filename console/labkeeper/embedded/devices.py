@@ -18,7 +18,10 @@ from labkeeper_api.kinds import LabDevice
 from labkeeper_api.wire import unit_name
 from labkeeper_devices.agent.host import UnitDirectory
 from labkeeper_devices.drivers.registry import simulator_command
+from labkeeper_flows.canvas_run.tips import TipStore
 
+TIPS = "tips.json"
+"""In the home: the tip ledger of its robots."""
 SHORT_LIFE_SECONDS = 30.0
 MOST_FAILURES = 3
 """So many short lives of an agent in a row end the lab, with the agent's last words."""
@@ -125,6 +128,10 @@ class Units:
             env={},
         )
         await simulator.start()
+        tips = self._home / TIPS
+        if tips.exists():
+            # A simulated robot begins with full racks.
+            TipStore(tips).reset(directory.unit)
         return simulator
 
     async def _stop(self, unit: Unit) -> None:
