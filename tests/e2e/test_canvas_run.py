@@ -102,11 +102,8 @@ def test_without_a_device_a_run_is_refused_with_a_hint(labkeeper: Command, tmp_p
 
 
 def test_ctrl_c_cancels_and_waits_until_all_is_at_rest(labkeeper: Command, tmp_path: Path) -> None:
-    slow = {
-        **PUMPING,
-        "nodes": [{**PUMPING["nodes"][0], "params": {"arduino_control": {"pump0_ml": 300}}}],
-        "edges": [],
-    }  # type: ignore[dict-item,index]
+    pump = {"id": "pump", "type": "", "label": "Pump", "params": {"arduino_control": {"pump0_ml": 300}}}
+    slow = {**PUMPING, "nodes": [pump], "edges": []}
     canvas = tmp_path / "canvas.json"
     canvas.write_text(json.dumps(slow), "utf-8")
     process = labkeeper.start("run", canvas, "--dry-run", "--time-factor", "1", cwd=tmp_path)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkeeper.embedded.children import Child
+from labkeeper.embedded.simulators import Simulator
 from labkeeper_api.kinds import LabDevice
 from labkeeper_api.wire import unit_name
 from labkeeper_devices.agent.host import UnitDirectory
-from labkeeper_devices.drivers.registry import simulator_command
 from labkeeper_flows.canvas_run.tips import TipStore
 
 TIPS = "tips.json"
@@ -35,7 +35,7 @@ class Unit:
     pool: str | None
     directory: UnitDirectory
     agent: Child
-    simulator: Child | None
+    simulator: Simulator | None
     started_at: float
     failures: int = 0
 
@@ -120,16 +120,11 @@ class Units:
             return {}
         return {"PREFECT_API_URL": self._api_url, "PREFECT_HOME": str(self._home / "prefect")}
 
-    async def _start_simulator(self, device: LabDevice, directory: UnitDirectory, folder: Path) -> Child:
-        simulator = Child(
-            f"the simulator of {directory.unit}",
-            simulator_command(device.spec, folder, directory.simulator),
-            log=self._home / "logs" / f"simulator-{directory.unit}.log",
-            env={},
-        )
+    async def _start_simulator(self, device: LabDevice, directory: UnitDirectory, folder: Path) -> Simulator:
+        simulator = Simulator(device, directory, folder, self._home / "logs" / f"simulator-{directory.unit}.log")
         await simulator.start()
         tips = self._home / TIPS
-        if tips.exists():
+        if simulator.fresh and tips.exists():
             # A simulated robot begins with full racks.
             TipStore(tips).reset(directory.unit)
         return simulator
