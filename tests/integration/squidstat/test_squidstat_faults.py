@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -234,3 +235,19 @@ def test_a_hardware_fault_is_an_interlock(potentiostat: SquidstatDriver, cells: 
     do(potentiostat, "upload_experiment", channel=0)
     with pytest.raises(Interlocked, match="current range"):
         do(potentiostat, "start_experiment", channel=0)
+
+
+def test_a_limit_of_one_element_is_not_held_against_the_next(potentiostat: SquidstatDriver) -> None:
+    dissolve = {**DEPOSIT, "current_a": 0.004, "voltage_max_v": -0.5}
+    _, first, second = measure(potentiostat, {**DEPOSIT, "duration_s": 10.0}, dissolve, DEPOSIT)
+    assert (first["ended"], second["ended"]) == ("voltage-limit", "completed")
+    assert second["points"] == 60
+
+
+def test_a_stop_gets_in_while_much_is_worked_out(potentiostat: SquidstatDriver, cells: CellRig) -> None:
+    sweep = {"technique": "CVA", "start_v": -0.5, "end_v": 0.5, "scan_rate_v_s": 1.0, "cycles": 100}
+    begin(potentiostat, {**sweep, "sample_interval_s": 0.002})
+    began = time.monotonic()
+    potentiostat.emergency_stop()
+    assert time.monotonic() - began < 3.0
+    assert not closed(cells)

@@ -1,7 +1,8 @@
 """The serial line to the board: opened for one process only, requests out, replies by id, gated by the emergency stop.
 
-A lost line closes the port and is `LineLost`; it never becomes a simulation. Only what is harmless is asked again. Not
-for what pumps do: that is `board`.
+A lost line closes the port and is `LineLost`; it never becomes a simulation. Only what is harmless is asked again: that
+also bridges the two seconds for which boards of this kind restart when their port is opened. Not for what pumps do:
+that is `board`.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ class ChannelStatus(_Answer):
     state: Literal["idle", "running", "done", "stopped"]
     experiment: str | None
     element: int | None = None
+    at: float | None = None
     latest: Latest | None = None
     fault: str
 
