@@ -64,7 +64,7 @@ def test_the_example_completes_under_both_managers_with_the_same_commands(labkee
         rows = list(csv.DictReader(handle))
     assert {"timestamp_s", "current_A", "we_voltage_V"} <= set(rows[0])
     assert len(rows) >= 2 * 60
-    assert {float(row["current_A"]) for row in rows} == {-0.004}
+    assert all(abs(float(row["current_A"]) + 0.004) < 1e-5 for row in rows)
     assert list((tmp_path / "prefect" / "data").glob("*.png"))
     listed = labkeeper.json("canvas", "runs", "--output", "json")
     assert {(run["state"], run["resumable"]) for run in listed} == {("completed", False)}
