@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,12 @@ from labkeeper_flows.canvas_run.record import RunRecord
 from labkeeper_flows.canvas_run.settings import RunSettings
 from tests.unit import builders as b
 
-CANVAS = '{"workflow": {"name": "waiting"}, "nodes": [{"id": "a", "type": "delay", "data": {"parameters": {"seconds": 1}}}]}'
+CANVAS = json.dumps(
+    {
+        "workflow": {"name": "waiting"},
+        "nodes": [{"id": "a", "type": "delay", "data": {"parameters": {"seconds": 1}}}],
+    }
+)
 AT = b.NOW.isoformat()
 DEVICES = [{"role": "arduino", "unit": "u", "driver": "arduino", "simulated": True, "time_factor": 5.0}]
 
