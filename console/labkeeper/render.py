@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from labkeeper.runs import RunRecord
 from labkeeper_api.errors import Problem
+
+if TYPE_CHECKING:
+    from labkeeper.runs import RunRecord
 
 STYLES = {
     "Completed": "green",
@@ -104,4 +106,4 @@ def _note(record: RunRecord) -> str:
     if record.simulated:
         factor = (record.result or {}).get("time_factor")
         return f"simulated, time factor {factor:g}" if isinstance(factor, int | float) else "simulated"
-    return "" if record.done else record.message
+    return "" if record.done else record.progress or record.message

@@ -16,12 +16,13 @@ from typing import Any
 from labkeeper_api import wire
 from labkeeper_api.catalog import Catalog, CatalogEntry, parameter_problems
 from labkeeper_api.conditions import Reason
+from labkeeper_api.document_flows import flow_entry
 from labkeeper_api.errors import Stalled, Waiting
 from labkeeper_api.kinds.base import DeletionPolicy
 from labkeeper_api.kinds.labpool import DEFAULT_QUEUE, LabPool, PoolType
 from labkeeper_api.kinds.labworkflow import LabWorkflow, LabWorkflowStatus, OnConflict, RunCounts
 from labkeeper_api.suggestions import did_you_mean
-from labkeeper_operator.reconcile import schedules, verdicts
+from labkeeper_operator.reconcile import flow_parts, schedules, verdicts
 from labkeeper_operator.reconcile.observed import ObservedDeployment
 from labkeeper_operator.reconcile.plan import (
     Action,
@@ -42,6 +43,7 @@ class WorkflowWorld:
 
     `claimed_by` is the `namespace/name` of another LabWorkflow that claimed the same Prefect name first. `left_by` is
     that of another one that still owns the deployment but claims a different name by now.
+    `document` is the text of the canvas or protocol, where the flow is given as one.
     `job_variables` are those of the surroundings, such as the folder that modules are imported from.
     """
 
@@ -52,6 +54,7 @@ class WorkflowWorld:
     owned: tuple[ObservedDeployment, ...] = ()
     claimed_by: str | None = None
     left_by: str | None = None
+    document: str | None = None
     job_variables: dict[str, Any] | None = None
     ui_url: str | None = None
 
@@ -148,13 +151,13 @@ def deployment_body(
         "description": _description(workflow, entry),
         "paused": spec.suspend,
         "tags": sorted({*spec.tags, wire.TAG, wire.owner_tag(workflow.metadata.uid)}),
-        "parameters": spec.parameters,
-        "parameter_openapi_schema": entry.parameter_schema if entry else {"type": "object", "properties": {}},
+        "parameters": flow_parts.parameters(workflow, world.document),
+        "parameter_openapi_schema": flow_parts.parameter_schema(workflow, entry),
         "enforce_parameter_schema": entry is not None,
         "work_pool_name": pool.prefect_name,
         "work_queue_name": spec.placement.queue or DEFAULT_QUEUE,
         "job_variables": _job_variables(workflow, entry, world),
-        "entrypoint": entry.operation if entry else spec.flow.entrypoint,
+        "entrypoint": flow_parts.entrypoint_of(workflow, entry),
         "concurrency_limit": spec.concurrency.limit if spec.concurrency else None,
         "concurrency_options": (
             {"collision_strategy": strategy[spec.concurrency.on_conflict]} if spec.concurrency else None
@@ -199,11 +202,8 @@ def _default_flow_name(workflow: LabWorkflow, catalog: Catalog) -> str:
 
 
 def _entry(workflow: LabWorkflow, catalog: Catalog) -> CatalogEntry | None:
-    name = workflow.spec.flow.name
-    if name is None:
-        return None
-    entry = catalog.get(name)
-    if entry is None:
+    name, entry = workflow.spec.flow.name, flow_entry(workflow.spec.flow, catalog)
+    if entry is None and name is not None:
         raise Stalled(Reason.UNKNOWN_FLOW, f"the catalog has no flow {name!r}: {did_you_mean(name, catalog.names())}")
     return entry
 
