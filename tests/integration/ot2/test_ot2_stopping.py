@@ -17,11 +17,13 @@ AT_ONCE = 2.0
 
 def _running(bench: Bench, kind: str) -> bool:
     log = bench.robot.log()
-    return bool(log) and (log[-1]["commandType"], log[-1]["status"]) == (kind, "running")
+    return bool(log) and [log[-1][name] for name in ("commandType", "status")] == [kind, "running"]
 
 
 def _ended(bench: Bench, kind: str) -> bool:
-    return next(entry["status"] for entry in reversed(bench.robot.log()) if entry["commandType"] == kind) != "running"
+    return bool(
+        next(entry["status"] for entry in reversed(bench.robot.log()) if entry["commandType"] == kind) != "running"
+    )
 
 
 def _aspirating(bench: Bench) -> Under:
@@ -73,6 +75,19 @@ def test_the_emergency_stop_comes_from_another_thread_and_is_latched(slow_bench:
     bench.driver.release_stop()
     assert bench.robot.log(last) == [], "a release moves nothing"
     bench.check("home_robot")
+
+
+def test_the_homing_with_which_a_run_begins_is_stopped_at_once(slow_bench: Bench) -> None:
+    bench = slow_bench
+    bench.set_up()
+    under = Under(lambda: bench.do("move_to_well", **bench.at("vials", "A1")))
+    eventually(lambda: bench.robot.state()["gantry"]["moving"], 60.0, 0.02)
+    bench.interrupt.set("cancel")
+    assert halted(bench, under).confirmed
+    assert bench.robot.state()["gantry"]["moving"] is False
+    assert "moveToWell" not in [entry["commandType"] for entry in bench.robot.log()]
+    bench.interrupt.clear()
+    assert bench.do("move_to_well", **bench.at("vials", "A1"))["well"] == "A1"
 
 
 def test_the_emergency_stop_leaves_a_robot_alone_that_stands_still(bench: Bench) -> None:
