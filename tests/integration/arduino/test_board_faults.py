@@ -195,3 +195,18 @@ def test_speed_follows_the_time_factor(pumps: ArduinoDriver) -> None:
     began = time.monotonic()
     do(pumps, "pump", pump=0, volume_ml=10)
     assert time.monotonic() - began >= 10 / FACTOR
+
+
+def test_a_busy_board_begins_nothing_else(pumps: ArduinoDriver, board: BoardRig) -> None:
+    pumps._link.send("SONIC", 0, 60_000)
+    with pytest.raises(DeviceError, match="did not begin PUMP 0: another motion runs"):
+        pumps._board.move("PUMP", 0, 1000, lambda: None)
+    assert board.control.state()["pumped_ml"] == [0, 0, 0]
+    assert pumps.halt().confirmed
+
+
+def test_another_baud_rate_is_not_understood(board: BoardRig) -> None:
+    driver = board.driver(baudrate=57600, timeout=0.5)
+    with pytest.raises(DeviceUnreachable, match=r"does not answer HELLO within 0\.5 s.*baud rate"):
+        driver.open(energize=True)
+    assert not driver.is_open
