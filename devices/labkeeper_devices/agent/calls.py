@@ -95,13 +95,11 @@ class Calls:
 
     async def watch(self) -> None:
         """Let the unit go when its holder is not heard of any more. Runs until it is cancelled."""
-        held: Reservation | None = None
         while True:
-            now = self._work.reserved
-            if held is not None and now is None:
-                log.warning("nothing was heard of %s for too long: the unit is let go", held.described)
+            silent = self._work.expired
+            if silent is not None:
+                log.warning("nothing was heard of %s for too long: the unit is let go", silent.described)
                 self._work.reserve_for(None)
-            held = now
             await asyncio.sleep(RENEW_SECONDS / 10)
 
     @property
@@ -150,7 +148,9 @@ class Calls:
 
     def _against(self, holder: str) -> str | None:
         work = self._work
-        return reservation.against(work.reserved, holder, run=work.busy_with, claiming=work.claiming)
+        # A holder may let the unit go while its last command is still under way.
+        doing = f"run {work.busy_with}" if work.busy_with is not None else work.command
+        return reservation.against(work.reserved, holder, doing=doing, claiming=work.claiming)
 
     async def _check_holder(self, holder: str) -> Reservation:
         held = self._work.reserved

@@ -182,6 +182,17 @@ async def test_a_silent_holder_loses_the_unit_but_not_while_it_moves(unit: Unit)
     await unit.ask(unit.client.reserve, "run-2", "another")
 
 
+async def test_a_holder_that_lets_go_too_early_keeps_nobody_from_waiting_for_its_command(unit: Unit) -> None:
+    await unit.ask(unit.client.reserve, "run-1", "canvas")
+    moving = await unit.begin()
+    await unit.ask(unit.client.unreserve, "run-1")
+    with pytest.raises(LabkeeperError, match=r"cannot be reserved: it carries out bench\.move"):
+        await unit.ask(unit.client.reserve, "run-2", "another")
+    unit.driver.go_on.set()
+    assert (await moving).outcome == "succeeded"
+    await unit.ask(unit.client.reserve, "run-2", "another")
+
+
 async def test_an_interrupt_stops_the_command_and_it_is_at_rest(unit: Unit) -> None:
     await unit.ask(unit.client.reserve, "run-1", "canvas")
     await unit.ask(unit.client.interrupt, "run-1")
