@@ -206,6 +206,18 @@ async def test_an_interrupt_stops_the_command_and_it_is_at_rest(unit: Unit) -> N
     assert unit.driver.moved == ["far"]
 
 
+@pytest.mark.parametrize(("confirms", "outcome"), [(True, "interrupted"), (False, "failed")])
+async def test_what_only_watches_is_stopped_with_what_it_watches(unit: Unit, confirms: bool, outcome: str) -> None:
+    unit.driver.free, unit.driver.confirms_rest = False, confirms
+    watching = asyncio.create_task(unit.perform("watch", to="the end"))
+    assert await unit.ask(unit.driver.begun.wait, 20)
+    await unit.ask(unit.client.interrupt, "run-1")
+    ended = await watching
+    assert (ended.outcome, unit.driver.halts) == (outcome, 1), ended
+    assert ("does not confirm that it rests" in ended.message) is not confirms
+    assert unit.work.journal.last_commands(9) == []
+
+
 async def test_a_timeout_is_one_of_the_command(unit: Unit) -> None:
     unit.driver.free = False
     call = Perform(holder="r", run="r", operation="bench.move", parameters={"to": "far"}, timeout_seconds=0.05)
