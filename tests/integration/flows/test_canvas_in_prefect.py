@@ -20,7 +20,8 @@ from tests.unit.flows.canvas.canvases import REAL, edge, nested, node
 from tests.unit.flows.canvas_run.lab import Lab, run
 
 ROOT = Path(__file__).parents[3]
-SECONDS = 120.0
+SECONDS = 240.0
+pytestmark = pytest.mark.timeout(600)
 TERMINAL = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 
 
@@ -147,6 +148,7 @@ def test_a_run_that_waits_for_a_person_is_failed_and_says_how_to_go_on(server: S
     assert set(server.tasks(second, 2)) == {("Two", "COMPLETED", "Completed"), ("One", "COMPLETED", "DoneBefore")}
 
 
+@pytest.mark.timeout(900)
 def test_branches_run_beside_each_other_in_a_flow_of_a_worker(server: Server, tmp_path: Path) -> None:
     canvas = nested(
         node("start", "delay", seconds=0),
