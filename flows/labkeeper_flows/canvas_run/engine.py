@@ -25,6 +25,7 @@ from labkeeper_flows.canvas_run.node_run import NodeCarrier, NodeEnd
 from labkeeper_flows.canvas_run.outcome import RunOutcome, RunStatus
 from labkeeper_flows.canvas_run.ports import DeviceInfo, Devices
 from labkeeper_flows.canvas_run.record import RunRecord, plan_hash
+from labkeeper_flows.canvas_run.recovery import refuse_unsafe
 from labkeeper_flows.canvas_run.settings import RunSettings
 from labkeeper_flows.canvas_run.state import RunState
 
@@ -118,6 +119,7 @@ class CanvasRun:
     def _recalled(self) -> tuple[RunRecord | None, RunState]:
         state = RunState(self._plan)
         if not RunRecord.exists(self._settings.directory):
+            refuse_unsafe(self._settings.recovery.safety, self._plan)
             return None, state
         record = RunRecord.load(self._settings.directory)
         if record.header["plan"] != plan_hash(self._plan):
