@@ -199,8 +199,11 @@ class CanvasRun:
                     context.changed.wait(NUDGE_S if self._wish else 5.0)
                     if self._wish and self._threads:
                         self._interrupt()
-        except BaseException:
-            # Whatever went wrong here, or Ctrl-C: no thread may go on moving things behind the caller's back.
+        except BaseException as error:
+            # Whatever went wrong here, or Ctrl-C: no thread may go on moving things behind the caller's back. Ctrl-C and
+            # the end of a process are a person's wish; after a mistake of a program the run can be resumed.
+            if not isinstance(error, Exception):
+                self._wish = self._wish or f"the run was ended by {type(error).__name__}"
             self._halted.set()
             self._interrupt()
             raise

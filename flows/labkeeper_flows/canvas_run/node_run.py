@@ -77,6 +77,9 @@ class NodeCarrier:
                 context.say("ERROR", f"{work.node} failed: {end.reason}", work)
             more = {"halts": True} if end.halts else {}
             context.note("end", node=work.node, cycle=work.cycle, state=end.state.value, reason=end.reason, **more)
+            if end.halts:
+                # Branches on other devices begin no further step either.
+                context.halt()
             context.tell("node", work, end.state, message=end.reason)
         if end.state is NodeState.COMPLETED:
             after_node(context, work)
