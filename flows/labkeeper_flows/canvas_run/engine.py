@@ -200,8 +200,8 @@ class CanvasRun:
                     if self._wish and self._threads:
                         self._interrupt()
         except BaseException as error:
-            # Whatever went wrong here, or Ctrl-C: no thread may go on moving things behind the caller's back. Ctrl-C and
-            # the end of a process are a person's wish; after a mistake of a program the run can be resumed.
+            # Whatever went wrong here, or Ctrl-C: no thread may go on moving things behind the caller's back.
+            # Ctrl-C and the end of a process are a person's wish; after a program's mistake the run can be resumed.
             if not isinstance(error, Exception):
                 self._wish = self._wish or f"the run was ended by {type(error).__name__}"
             self._halted.set()
