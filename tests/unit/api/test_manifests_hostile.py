@@ -9,7 +9,7 @@ from labkeeper_api.manifests import parse
 from tests.unit import builders as b
 
 # A file is read within moments or refused; the limit only keeps a defect from stopping the suite.
-pytestmark = pytest.mark.timeout(3)
+pytestmark = pytest.mark.timeout(60)
 
 HEAD = b.yaml_text(b.manifest("LabWorkflow"))
 LAST_LINE = len(HEAD.splitlines()) + 2
