@@ -102,7 +102,7 @@ def test_without_a_device_a_run_is_refused_with_a_hint(labkeeper: Command, tmp_p
 
 
 def test_ctrl_c_cancels_and_waits_until_all_is_at_rest(labkeeper: Command, tmp_path: Path) -> None:
-    pump = {"id": "pump", "type": "", "label": "Pump", "params": {"arduino_control": {"pump0_ml": 300}}}
+    pump = {"id": "pump", "type": "", "label": "Pump", "params": {"arduino_control": {"pump0_ml": 100}}}
     slow = {**PUMPING, "nodes": [pump], "edges": []}
     canvas = tmp_path / "canvas.json"
     canvas.write_text(json.dumps(slow), "utf-8")
