@@ -64,10 +64,8 @@ class Cell:
 
     def wait_state(self, state: str) -> dict[str, Any]:
         """Wait until the agent says that the unit is in this state."""
-        retry_on = (OSError, ValueError)
-        return eventually(
-            lambda: found if (found := self.status())["state"] == state else None, 90.0, retry_on=retry_on, what=state
-        )
+        eventually(lambda: self.status()["state"] == state, 90.0, retry_on=(OSError, ValueError), what=state)
+        return self.status()
 
     def submit(self, operation: str, **parameters: Any) -> str:
         """Create a run of an operation; its id."""

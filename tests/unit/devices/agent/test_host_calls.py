@@ -16,7 +16,7 @@ import pytest
 from labkeeper_api.errors import LabkeeperError
 from labkeeper_api.kinds import LabDevice
 from labkeeper_api.unit_calls import LEASE_SECONDS, Perform, Performed
-from labkeeper_devices.agent import control
+from labkeeper_devices.agent import calls, control
 from labkeeper_devices.agent.calls import Calls
 from labkeeper_devices.agent.control import ControlServer, NoAgent
 from labkeeper_devices.agent.desk import Desk
@@ -152,7 +152,8 @@ async def test_a_reserved_unit_is_its_holders_alone(unit: Unit) -> None:
     assert (await unit.perform("move", 0, "run-2", to="A")).outcome == "succeeded"
 
 
-async def test_a_unit_with_a_run_of_prefects_is_not_reserved(unit: Unit) -> None:
+async def test_a_unit_with_a_run_of_prefects_is_not_reserved(unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "CLAIM_SECONDS", 0.05)
     unit.work.busy_with = "lucky-owl"
     with pytest.raises(LabkeeperError, match="cannot be reserved: it carries out run lucky-owl"):
         await unit.ask(unit.client.reserve, "run-1", "canvas")
@@ -181,6 +182,17 @@ async def test_a_silent_holder_loses_the_unit_but_not_while_it_moves(unit: Unit)
     await unit.ask(unit.client.reserve, "run-2", "another")
 
 
+async def test_a_holder_that_lets_go_too_early_keeps_nobody_from_waiting_for_its_command(unit: Unit) -> None:
+    await unit.ask(unit.client.reserve, "run-1", "canvas")
+    moving = await unit.begin()
+    await unit.ask(unit.client.unreserve, "run-1")
+    with pytest.raises(LabkeeperError, match=r"cannot be reserved: it carries out bench\.move"):
+        await unit.ask(unit.client.reserve, "run-2", "another")
+    unit.driver.go_on.set()
+    assert (await moving).outcome == "succeeded"
+    await unit.ask(unit.client.reserve, "run-2", "another")
+
+
 async def test_an_interrupt_stops_the_command_and_it_is_at_rest(unit: Unit) -> None:
     await unit.ask(unit.client.reserve, "run-1", "canvas")
     await unit.ask(unit.client.interrupt, "run-1")
@@ -192,6 +204,18 @@ async def test_an_interrupt_stops_the_command_and_it_is_at_rest(unit: Unit) -> N
     again = await unit.perform("move", to="far")
     assert (again.outcome, again.cause, again.replayed) == ("interrupted", "cancel", True)
     assert unit.driver.moved == ["far"]
+
+
+@pytest.mark.parametrize(("confirms", "outcome"), [(True, "interrupted"), (False, "failed")])
+async def test_what_only_watches_is_stopped_with_what_it_watches(unit: Unit, confirms: bool, outcome: str) -> None:
+    unit.driver.free, unit.driver.confirms_rest = False, confirms
+    watching = asyncio.create_task(unit.perform("watch", to="the end"))
+    assert await unit.ask(unit.driver.begun.wait, 20)
+    await unit.ask(unit.client.interrupt, "run-1")
+    ended = await watching
+    assert (ended.outcome, unit.driver.halts) == (outcome, 1), ended
+    assert ("does not confirm that it rests" in ended.message) is not confirms
+    assert unit.work.journal.last_commands(9) == []
 
 
 async def test_a_timeout_is_one_of_the_command(unit: Unit) -> None:
