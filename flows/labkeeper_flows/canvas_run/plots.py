@@ -40,6 +40,7 @@ def plot(segment: Segment, title: str, *, simulated: bool) -> bytes:
     )
     # Names are people's: a dollar sign in them begins no formula.
     heading.set_parse_math(False)
+    axes.ticklabel_format(style="plain", useOffset=False)
     axes.grid(visible=True, color="#d8dce2", linewidth=0.6)
     axes.set_axisbelow(True)
     if simulated:
@@ -57,7 +58,7 @@ def _over_time(axes: Axes, curve: Curve) -> None:
     lines = axes.plot(times, voltage, color=BLUE, label="Voltage E (working electrode)", **_style(times))
     axes.set_xlabel("Time / s")
     axes.set_ylabel("Voltage E / V", color=BLUE)
-    _room(axes, voltage)
+    _room(axes, voltage, flat=0.002, shown=0.01)
     if curve.technique != "OCV" and "current_A" in curve.columns:
         times, current = _pair(curve, "timestamp_s", "current_A")
         unit, current = _scaled(current)
@@ -66,7 +67,9 @@ def _over_time(axes: Axes, curve: Curve) -> None:
         axes.patch.set_visible(False)
         lines += second.plot(times, current, color=ORANGE, linestyle="--", linewidth=1.2, label="Current i (right)")
         second.set_ylabel(f"Current i / {unit}", color=ORANGE)
-        _room(second, current)
+        second.ticklabel_format(axis="y", style="plain", useOffset=False)
+        size = max((abs(value) for value in current), default=0.0)
+        _room(second, current, flat=0.1 * size, shown=size or 1.0)
     axes.legend(handles=lines, loc="best", fontsize=9, framealpha=0.9)
 
 
@@ -129,12 +132,11 @@ def _style(points: list[float]) -> dict[str, Any]:
     return {"linewidth": 1.5} if len(points) > MANY else {"linewidth": 1.2, "marker": "o", "markersize": 3.5}
 
 
-def _room(axes: Axes, values: list[float]) -> None:
-    """Room around a flat curve, which otherwise is shown at a scale that makes noise of nothing."""
-    if values and max(values) - min(values) < 1e-6 * max(1e-9, abs(max(values)), abs(min(values))):
-        middle = values[0]
-        half = abs(middle) * 0.5 or 1e-3
-        axes.set_ylim(middle - half, middle + half)
+def _room(axes: Axes, values: list[float], *, flat: float, shown: float) -> None:
+    """Show the height `shown` around a curve that changes by no more than `flat`: else noise fills the picture."""
+    if values and max(values) - min(values) <= flat:
+        middle = sum(values) / len(values)
+        axes.set_ylim(middle - shown / 2, middle + shown / 2)
 
 
 def _mark(axes: Axes) -> None:
