@@ -15,7 +15,15 @@ from labkeeper_devices.drivers.base import Interrupt
 from tests.integration.arduino.conftest import Beside, BoardRig
 from tests.support.waiting import eventually
 
-PUMP = Errand("run-1", "arduino.pump", {"pump": 1, "volume_ml": 20.0})
+PUMP = Errand("run-1", "arduino.pump", {"pump": 1, "volume_ml": 100.0})
+
+
+@pytest.fixture
+def pumps(board: BoardRig) -> ArduinoDriver:
+    """The agent's driver, open, for volumes that take long enough to look on."""
+    made = board.driver(max_volume_ml=100.0)
+    made.open(energize=True)
+    return made
 
 
 @pytest.fixture
@@ -40,7 +48,7 @@ def test_the_same_command_of_a_run_pumps_once(carrier: tuple[Carrier, Interrupt]
     first, again = carrier[0].carry_out(PUMP), carrier[0].carry_out(PUMP)
     assert (first.conclusion.type, again.conclusion.type) == ("COMPLETED", "COMPLETED")
     assert first.conclusion.data == again.conclusion.data
-    assert board.control.state()["pumped_ml"][1] == pytest.approx(20.0)
+    assert board.control.state()["pumped_ml"][1] == pytest.approx(100.0)
 
 
 def test_a_line_that_is_lost_while_pumping_leaves_the_outcome_unknown(
