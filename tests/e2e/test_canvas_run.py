@@ -21,7 +21,7 @@ SIMULATOR = ROOT / "images" / "ot2-simulator" / ".venv"
 PROTOCOLS = SHARED / "data" / "opentrons_json"
 
 pytestmark = [
-    pytest.mark.skipif(not SIMULATOR.exists(), reason="needs the OT-2 simulator: make setup-ot2-simulator"),
+    pytest.mark.skipif(not SIMULATOR.exists(), reason="needs the OT-2 simulator: make setup"),
     pytest.mark.timeout(600),
 ]
 
