@@ -10,7 +10,7 @@ from typing import Any
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds.labdevice import LabDeviceSpec
 from labkeeper_api.suggestions import did_you_mean
-from labkeeper_devices.drivers import plate_resort
+from labkeeper_devices.drivers import arduino, plate_resort
 from labkeeper_devices.drivers.base import Driver
 
 
@@ -34,6 +34,13 @@ class DriverKind:
 
 
 DRIVERS: dict[str, DriverKind] = {
+    "arduino": DriverKind(
+        build=arduino.build,
+        validate=lambda spec, folder, here: arduino.validate(spec, folder, on_this_machine=here),
+        parameter_problems=arduino.parameter_problems,
+        simulator=lambda spec, folder, state: arduino.simulator_command(spec, state, folder),
+        simulator_address=arduino.simulator_port,
+    ),
     "plate-resort": DriverKind(
         build=plate_resort.build,
         validate=lambda spec, folder, here: plate_resort.validate(spec, folder, on_this_machine=here),

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from labkeeper_api.errors import DeviceError, DeviceUnreachable
-from labkeeper_devices.drivers.plate_resort.port import ServoPort, StopLatch
+from labkeeper_devices.drivers.common.latch import StopLatch
+from labkeeper_devices.drivers.common.trouble import cannot_open, reason
+from labkeeper_devices.drivers.plate_resort.port import ServoPort
 from labkeeper_devices.drivers.plate_resort.registers import TORQUE_ENABLE, Register
 from labkeeper_devices.drivers.plate_resort.sdk import (
     COMM_RX_TIMEOUT,
@@ -23,7 +25,7 @@ from labkeeper_devices.drivers.plate_resort.sdk import (
     PortHandler,
     Protocol2PacketHandler,
 )
-from labkeeper_devices.drivers.plate_resort.trouble import ERROR_NUMBERS, cannot_open, reason
+from labkeeper_devices.drivers.plate_resort.trouble import ERROR_NUMBERS
 
 log = logging.getLogger(__name__)
 

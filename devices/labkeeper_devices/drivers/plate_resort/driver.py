@@ -14,6 +14,7 @@ from labkeeper_api.operations import OperationSpec, plate_resort
 from labkeeper_api.operations.plate_resort import ActivateHotel, Connect, MoveToAngle, Reboot, SetSpeed, Tour
 from labkeeper_api.operations.spec import Parameters
 from labkeeper_devices.drivers.base import AtRest, Commands, Health, Identity, Interrupt, Simulation
+from labkeeper_devices.drivers.common.results import marked
 from labkeeper_devices.drivers.plate_resort import health
 from labkeeper_devices.drivers.plate_resort.checks import static_problems
 from labkeeper_devices.drivers.plate_resort.motion import Outcome
@@ -117,7 +118,7 @@ class PlateResortDriver:
         began = time.monotonic()
         result = self._perform[operation](parameters, interrupt)
         result["duration_s"] = round(time.monotonic() - began, 3)
-        return self._marked(result)
+        return marked(result, self._simulation)
 
     def run_program(self, operation: str, parameters: Parameters, commands: Commands) -> dict[str, Any]:
         """Carry out `tour`: each hotel as a command of its own, and a reading of the servo's condition at the end."""
@@ -137,7 +138,7 @@ class PlateResortDriver:
             for index, hotel in enumerate(hotels)
         ]
         reading = commands.run(plate_resort.GET_MOTOR_HEALTH.key, {}, node="health", iteration=0)
-        return self._marked({"visits": visits, "hotels": list(hotels), "health": reading})
+        return marked({"visits": visits, "hotels": list(hotels), "health": reading}, self._simulation)
 
     def halt(self) -> AtRest:
         """Stop the current motion, hold the position and say whether the shaft is at rest."""
@@ -264,12 +265,6 @@ class PlateResortDriver:
             found = (f"{session.bus.where} is without torque: run connect first", *found)
         if found:
             raise Interlocked("; ".join(found))
-
-    def _marked(self, result: dict[str, Any]) -> dict[str, Any]:
-        result["simulated"] = self._simulation is not None
-        if self._simulation is not None:
-            result["time_factor"] = self._simulation.time_factor
-        return result
 
 
 def _missed(outcome: Outcome, config: ResortConfig) -> str:

@@ -10,15 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds.labdevice import LabDeviceSpec
-from labkeeper_api.operations import OPERATIONS
-from labkeeper_devices.drivers.base import Simulation
+from labkeeper_devices.drivers.common import factory
+from labkeeper_devices.drivers.common.document import Setting
 from labkeeper_devices.drivers.plate_resort.checks import static_problems
-from labkeeper_devices.drivers.plate_resort.config import LoadedConfig, load, load_files, port_problems
-from labkeeper_devices.drivers.plate_resort.document import Setting, Source
+from labkeeper_devices.drivers.plate_resort.config import FORM, LoadedConfig, port_problems
 from labkeeper_devices.drivers.plate_resort.driver import PlateResortDriver
 from labkeeper_devices.simulators.servo import find_servo
 
@@ -31,12 +28,7 @@ def loaded(spec: LabDeviceSpec, base_dir: Path) -> LoadedConfig:
 
     Relative paths are relative to `base_dir`. Raises `InvalidInput` with everything that is wrong.
     """
-    given = _connection(spec)
-    if spec.config is None:
-        return load((), given)
-    if spec.config.inline is not None:
-        return load((Source(spec.config.inline, "spec.config.inline"),), given)
-    return load_files((base_dir / name for name in spec.config.files or ()), given)
+    return FORM.of_device(spec, base_dir, _connection(spec))
 
 
 def build(spec: LabDeviceSpec, base_dir: Path, simulation_port: str | None = None) -> PlateResortDriver:
@@ -46,13 +38,7 @@ def build(spec: LabDeviceSpec, base_dir: Path, simulation_port: str | None = Non
     neither may hardware be taken for a simulation nor a simulation for hardware.
     """
     config = loaded(spec, base_dir).config
-    if spec.simulate is None:
-        if simulation_port is not None:
-            raise InvalidInput([Problem("spec.simulate", "a simulator's port was given, but the spec asks for none")])
-        return PlateResortDriver(config)
-    if simulation_port is None:
-        raise InvalidInput([Problem("spec.simulate", "asks for a simulator, but no simulator's port was given")])
-    simulation = Simulation(spec.simulate.time_factor)
+    simulation = factory.simulation_of(spec, simulation_port)
     return PlateResortDriver(config, port=simulation_port, simulation=simulation)
 
 
@@ -77,16 +63,9 @@ def parameter_problems(
 
     What the operation's own schema refuses is not repeated here, nor is what is wrong with the LabDevice.
     """
-    spec_of = OPERATIONS.get(operation)
-    if spec_of is None:
-        return []
-    try:
-        config = loaded(spec, base_dir).config
-        wanted = spec_of.parameters.model_validate(dict(parameters))
-    except (InvalidInput, ValidationError):
-        return []
-    found = static_problems(config, wanted)
-    return [Problem(f"{path}.{p.path}", p.message, p.hint, p.line, p.source) for p in found]
+    return factory.parameter_problems(
+        lambda wanted: static_problems(loaded(spec, base_dir).config, wanted), operation, parameters, path
+    )
 
 
 def simulator_command(spec: LabDeviceSpec, state_dir: Path, base_dir: Path | None = None) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from labkeeper_api.errors import Interrupted
 from labkeeper_devices.drivers.base import Interrupt
-from labkeeper_devices.drivers.plate_resort.port import StopLatch
+from labkeeper_devices.drivers.common.latch import StopLatch
 
 
 class Pace(Protocol):

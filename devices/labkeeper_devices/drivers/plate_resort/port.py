@@ -15,8 +15,10 @@ import time
 from typing import Final
 
 from labkeeper_api.errors import Interrupted
+from labkeeper_devices.drivers.common.latch import StopLatch
+from labkeeper_devices.drivers.common.pyserial import Serial, SerialException
 from labkeeper_devices.drivers.plate_resort.registers import TORQUE_ENABLE
-from labkeeper_devices.drivers.plate_resort.sdk import PortHandler, Serial, SerialException
+from labkeeper_devices.drivers.plate_resort.sdk import PortHandler
 
 REPLY_MARGIN: Final = 0.06
 """Seconds that a reply may take beyond its time on the wire: for the servo's return delay (0.5 ms), the USB adapter's
@@ -31,33 +33,6 @@ QUIET_LIMIT: Final = 0.25
 
 _PING, _READ, _WRITE = 0x01, 0x02, 0x03
 _INSTRUCTION, _PARAMETERS = 7, 8
-
-
-class StopLatch:
-    """Says whether the emergency stop is engaged. Outlives the port that it guards."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._count = 0
-
-    @property
-    def count(self) -> int:
-        """How often it was engaged: who remembers the number sees that a stop came and went."""
-        return self._count
-
-    @property
-    def engaged(self) -> bool:
-        """Whether nothing may move and no torque may be turned on."""
-        return self._event.is_set()
-
-    def engage(self) -> None:
-        """From now on nothing gets through but reads and torque off."""
-        self._count += 1
-        self._event.set()
-
-    def release(self) -> None:
-        """Let everything through again."""
-        self._event.clear()
 
 
 def harmless(packet: bytes) -> bool:

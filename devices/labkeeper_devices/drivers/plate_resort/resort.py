@@ -17,11 +17,11 @@ from typing import Any, Self
 
 from labkeeper_api.errors import DeviceError, InvalidInput, Problem
 from labkeeper_devices.drivers.base import AtRest, Interrupt
+from labkeeper_devices.drivers.common.latch import StopLatch
 from labkeeper_devices.drivers.plate_resort import config as configuration
 from labkeeper_devices.drivers.plate_resort import geometry, motion, registers
 from labkeeper_devices.drivers.plate_resort.bus import StopReport
 from labkeeper_devices.drivers.plate_resort.motion import Outcome
-from labkeeper_devices.drivers.plate_resort.port import StopLatch
 from labkeeper_devices.drivers.plate_resort.session import Address, Session
 from labkeeper_devices.drivers.plate_resort.settings import ResortConfig
 

@@ -1,7 +1,7 @@
-"""The parts of `dynamixel_sdk` and pyserial that the plate hotel uses, with types. Behaviour is in `port` and `bus`.
+"""The parts of `dynamixel_sdk` that the plate hotel uses, with types. Behaviour is in `port` and `bus`.
 
-Neither library has type information. What is declared here for the type checker is what they do (dynamixel-sdk 3.8.4,
-pyserial 3.5); at run time their own classes are used.
+The library has no type information. What is declared here for the type checker is what it does (dynamixel-sdk 3.8.4);
+at run time its own classes are used. The serial port below it is `common.pyserial`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from labkeeper_devices.drivers.common.pyserial import Serial
 
     class PortHandler:
         """The SDK's serial port."""
@@ -46,33 +47,11 @@ if TYPE_CHECKING:
             self, port: PortHandler, dxl_id: int, address: int, length: int, data: list[int]
         ) -> int: ...
 
-    class Serial:
-        """pyserial's port. `fd` is None while it is closed."""
-
-        fd: int | None
-
-        def __init__(self, port: str, baudrate: int, *, timeout: float, exclusive: bool) -> None: ...
-        def close(self) -> None: ...
-        def reset_input_buffer(self) -> None: ...
-
-    class SerialException(OSError):
-        """Anything that pyserial does not like."""
-
-    class ListedPort:
-        """A port that the system lists."""
-
-        device: str
-
-    def comports() -> list[ListedPort]:
-        """All serial ports of this machine."""
-
     COMM_SUCCESS: Final[int] = 0
     COMM_RX_TIMEOUT: Final[int] = -3001
 else:
     from dynamixel_sdk import COMM_RX_TIMEOUT, COMM_SUCCESS, PortHandler
     from dynamixel_sdk.protocol2_packet_handler import Protocol2PacketHandler
-    from serial import Serial, SerialException
-    from serial.tools.list_ports import comports
 
 BAUDRATES: Final = (
     *(9600, 19200, 38400, 57600, 115200, 230400, 460800, 500000, 576000, 921600, 1000000, 1152000),
@@ -86,7 +65,4 @@ __all__ = [
     "COMM_SUCCESS",
     "PortHandler",
     "Protocol2PacketHandler",
-    "Serial",
-    "SerialException",
-    "comports",
 ]

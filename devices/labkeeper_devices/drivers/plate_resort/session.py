@@ -13,12 +13,12 @@ from typing import Final
 
 from labkeeper_api.errors import DeviceError, DeviceUnreachable, Interlocked, Interrupted
 from labkeeper_devices.drivers.base import AtRest, Interrupt
+from labkeeper_devices.drivers.common.latch import StopLatch
 from labkeeper_devices.drivers.plate_resort import health, registers
 from labkeeper_devices.drivers.plate_resort.axis import Axis, Setup
 from labkeeper_devices.drivers.plate_resort.bus import PortLost, ServoBus, StopReport
 from labkeeper_devices.drivers.plate_resort.health import Vitals
 from labkeeper_devices.drivers.plate_resort.pace import DevicePace, Pace
-from labkeeper_devices.drivers.plate_resort.port import StopLatch
 from labkeeper_devices.drivers.plate_resort.registers import Model, OperatingMode
 from labkeeper_devices.drivers.plate_resort.settings import ResortConfig
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from labkeeper_devices.drivers.common.loading import CrossFieldError, Settings
 from labkeeper_devices.drivers.plate_resort import geometry
 from labkeeper_devices.drivers.plate_resort.registers import PWM_MAX, TORQUE_SCALE_MAX, VELOCITY_MAX, pwm_of_torque
 from labkeeper_devices.drivers.plate_resort.sdk import BAUDRATES
@@ -21,25 +22,13 @@ Volts = Annotated[float, Field(gt=0, le=30)]
 HotelName = Annotated[str, Field(min_length=1, max_length=32)]
 
 
-class CrossFieldError(ValueError):
-    """Values that are right and do not go together; `found` holds the keys and the sentence of each."""
-
-    def __init__(self, found: list[tuple[tuple[str, ...], str]]) -> None:
-        self.found = found
-        super().__init__("; ".join(message for _, message in found))
-
-
-class ResortConfig(BaseModel):
+class ResortConfig(Settings):
     """Everything that can be set about a plate hotel. Immutable; unknown keys, NaN and wrong types are refused.
 
     `temperature_limit`, `current_limit` and `voltage_min`/`voltage_max` are thresholds of the driver, as the guide says
     ("warning threshold"). They are not written into the servo's EEPROM limit registers: those make the servo drop its
     torque, and with it the plates, at a value that belongs to the motor and not to a configuration file.
     """
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
     device: Annotated[str, Field(min_length=1, max_length=256)] = "/dev/ttyUSB0"
     """Serial port."""

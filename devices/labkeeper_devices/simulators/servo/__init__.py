@@ -5,8 +5,8 @@ It replaces the wire below the plate hotel's driver: the real SDK and the real d
 `python -m labkeeper_devices.simulators.servo --state-dir DIR`.
 
 Modules, each knowing only those before it: `packets` (framing), `table` (registers), `physics` (motion as a function
-of time), `shaft`, `motor` (what writing a register does), `instructions`, `line_faults`, `port` (pty), `line`,
-`control` (requests), `process` (loop and folder); on the other side `client` (looking, faults) and `launch`.
+of time), `shaft`, `motor` (what writing a register does), `instructions`, `line_faults`, `line`, `control`
+(requests), `process`; on the other side `client` (looking, faults) and `launch`. Pty, loop and folder are `common`'s.
 """
 
 from labkeeper_devices.simulators.servo.client import ServoControl, SimulatorError

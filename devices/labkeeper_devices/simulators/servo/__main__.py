@@ -6,12 +6,12 @@ Prints one JSON line when it is ready. Exits with 2 when its folder is taken or 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
-from labkeeper_devices.simulators.servo.process import AlreadyRunningError, Options, Process, exclusive
+from labkeeper_devices.simulators.common.host import AlreadyRunningError, announce, exclusive
+from labkeeper_devices.simulators.servo.paths import KIND
+from labkeeper_devices.simulators.servo.process import Options, Process
 from labkeeper_devices.simulators.servo.table import BAUDRATES, MODELS
 
 
@@ -39,17 +39,12 @@ def parse(arguments: list[str] | None = None) -> Options:
     )
 
 
-def announce(description: dict[str, Any]) -> None:
-    """Say on standard output that the servo is ready."""
-    print(json.dumps(description), flush=True)
-
-
 def main() -> int:
     """Run until told to end; the exit code."""
     options = parse()
     options.state_dir.mkdir(parents=True, exist_ok=True)
     try:
-        with exclusive(options.state_dir):
+        with exclusive(options.state_dir, KIND):
             Process(options).run(announce)
     except AlreadyRunningError as error:
         print(error, file=sys.stderr, flush=True)

@@ -1,21 +1,17 @@
 """What tests and benchmarks may ask of a running simulator, and set wrong in it: the commands of its control socket.
 
-One JSON object per line is a request, `{"do": "stall", "on": true}`, and is answered by one line, `{"ok": true, ...}`
-or `{"ok": false, "error": "..."}`. Not for the socket itself: that is `process`.
+Not for the form of requests, nor for the socket: those are `common.control` and `common.host`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
 
+from labkeeper_devices.simulators.common.control import Answer
 from labkeeper_devices.simulators.servo.line import Line
 from labkeeper_devices.simulators.servo.line_faults import LineFaults
 from labkeeper_devices.simulators.servo.motor import Motor
-
-Answer = dict[str, Any]
 
 
 class Control:
@@ -25,18 +21,15 @@ class Control:
         self,
         line: Line,
         simulated: Callable[[], float],
-        describe: Callable[[], Answer],
         replugged: Callable[[], None],
         new_motor: Callable[[float], Motor],
     ) -> None:
-        """`describe`: what stands in `servo.json`; `replugged`: the port changed; `new_motor`: a fresh one."""
+        """`replugged`: the port changed; `new_motor`: a fresh one."""
         self._line = line
         self._new_motor = new_motor
         self._simulated = simulated
-        self._describe = describe
         self._replugged = replugged
-        self._commands: dict[str, Callable[[Answer], Answer]] = {
-            "describe": lambda _: self._describe(),
+        self.commands: dict[str, Callable[[Answer], Answer]] = {
             "state": lambda _: self._state(),
             "motions": lambda _: {"motions": self._motor.shaft.motion_log()},
             "log": lambda _: {"log": self._line.log()},
@@ -58,21 +51,6 @@ class Control:
     @property
     def _motor(self) -> Motor:
         return self._line.motor
-
-    def answer(self, line: bytes) -> bytes:
-        """Carry out one request."""
-        try:
-            request = json.loads(line)
-            result = {"ok": True, **self._dispatch(request)}
-        except (ValueError, KeyError, TypeError) as error:
-            result = {"ok": False, "error": f"{type(error).__name__}: {error}"}
-        return json.dumps(result).encode() + b"\n"
-
-    def _dispatch(self, request: Any) -> Answer:
-        if not isinstance(request, dict) or request.get("do") not in self._commands:
-            known = ", ".join(self._commands)
-            raise ValueError(f'give {{"do": one of {known}}}')
-        return self._commands[request["do"]](request)
 
     def _state(self) -> Answer:
         counters = {"packets": self._line.packets, "bytes": self._line.received_bytes}

@@ -1,115 +1,36 @@
-"""Starting, finding and ending a servo simulator, for the agent, the `labkeeper` command and tests.
-
-A simulator outlives who started it, as a servo outlives its host. Not for steering it: that is `client`.
-"""
+"""Starting and finding a servo simulator. How any simulator is started, found and ended is `common.launch`."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import select
-import signal
-import socket
-import subprocess
-import sys
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labkeeper_devices.simulators.servo.client import SimulatorError, connect
-from labkeeper_devices.simulators.servo.paths import DESCRIPTION, ERRORS
-
-_children: dict[int, subprocess.Popen[str]] = {}
-"""Simulators that this process started: kept so that they are reaped, and so that none is ended by being forgotten."""
+from labkeeper_devices.simulators.common import launch
+from labkeeper_devices.simulators.common.launch import SimulatorProcess
+from labkeeper_devices.simulators.servo.paths import KIND
 
 
 @dataclass(frozen=True)
-class ServoProcess:
-    """A running simulator. `port` is the path to give to a driver; it stays the same over unplug and replug."""
+class ServoProcess(SimulatorProcess):
+    """A running simulated servo. `port` is the path to give to a driver."""
 
-    state_dir: Path
-    pid: int
-    port: Path
-    control: Path
     model: str
     id: int
     baudrate: int
-    time_factor: float
-    started_at: float
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return _owner(self.state_dir) == self.pid
-
-    def stop(self, timeout: float = 5.0) -> None:
-        """End it and wait until it is gone; kills it when it does not go in time. Nothing happens if it is gone."""
-        try:
-            handle = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            _reap(self.pid)
-            return
-        try:
-            # Asked after the handle was opened: from here on the id cannot come to mean another process.
-            if self.alive:
-                _end(handle, timeout)
-        finally:
-            os.close(handle)
-            _reap(self.pid)
-
-
-def _end(handle: int, timeout: float) -> None:
-    signal.pidfd_send_signal(handle, signal.SIGTERM)
-    if not select.select([handle], [], [], timeout)[0]:
-        signal.pidfd_send_signal(handle, signal.SIGKILL)
-        select.select([handle], [], [], timeout)
-
-
-def _reap(pid: int) -> None:
-    child = _children.pop(pid, None)
-    if child is not None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=1)
-
-
-def _owner(state_dir: Path) -> int | None:
-    """Process id of the simulator that listens in the folder; None when nobody does."""
-    try:
-        connection = connect(state_dir)
-    except OSError:
-        return None
-    with connection:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int.from_bytes(credentials[:4], sys.byteorder)
 
 
 def find_servo(state_dir: Path | str) -> ServoProcess | None:
     """The simulator that runs in a folder; None when there is none (left-over files of a killed one do not count)."""
     folder = Path(state_dir).absolute()
-    owner = _owner(folder)
-    if owner is None:
-        return None
-    try:
-        found = _described(folder, json.loads((folder / DESCRIPTION).read_text()))
-    except FileNotFoundError:
-        return None
-    return found if found.pid == owner else None
+    description = launch.find(KIND, folder)
+    return None if description is None else _described(folder, description)
 
 
-def _described(folder: Path, description: dict[str, Any]) -> ServoProcess:
-    return ServoProcess(
-        state_dir=folder,
-        pid=description["pid"],
-        port=Path(description["port"]),
-        control=Path(description["control"]),
-        model=description["model"],
-        id=description["id"],
-        baudrate=description["baudrate"],
-        time_factor=description["time_factor"],
-        started_at=description["started_at"],
-    )
+def _described(folder: Path, description: Mapping[str, Any]) -> ServoProcess:
+    own = {name: description[name] for name in ("model", "id", "baudrate")}
+    return ServoProcess(**launch.described(folder, description), **own)
 
 
 def start_servo(
@@ -128,46 +49,11 @@ def start_servo(
     such as when another one already runs in the folder.
     """
     folder = Path(state_dir).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    errors = folder / ERRORS
     options = {
-        "--state-dir": folder,
         "--id": servo_id,
         "--baudrate": baudrate,
         "--time-factor": time_factor,
         "--position": position,
         "--model": model,
     }
-    command = [sys.executable, "-m", "labkeeper_devices.simulators.servo"]
-    command += [f"{option}={value}" for option, value in options.items()]
-    with errors.open("a") as log:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-        )
-    _children[child.pid] = child
-    line = _first_line(child, timeout)
-    if not line:
-        child.kill()
-        code = child.wait()
-        _children.pop(child.pid, None)
-        said = errors.read_text().strip().splitlines()[-3:]
-        reason = " ".join(said) or f"it said nothing for {timeout:g} s and was ended (exit code {code})"
-        raise SimulatorError(f"the servo simulator did not start in {folder}: {reason}")
-    return _described(folder, json.loads(line))
-
-
-def _first_line(child: subprocess.Popen[str], timeout: float) -> str:
-    """The line that says it is ready; empty when it ended or did not say it in time."""
-    assert child.stdout is not None  # noqa: S101 - asked for with PIPE
-    deadline = time.monotonic() + timeout
-    with child.stdout as output:
-        collected = b""
-        while not collected.endswith(b"\n"):
-            remaining = max(0.0, deadline - time.monotonic())
-            if not select.select([output], [], [], remaining)[0]:
-                return ""
-            chunk = os.read(output.fileno(), 4096)
-            if not chunk:
-                return ""
-            collected += chunk
-    return collected.decode()
+    return _described(folder, launch.start(KIND, folder, options, timeout))

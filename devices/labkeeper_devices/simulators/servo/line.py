@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from labkeeper_devices.simulators.common.port import PseudoPort
 from labkeeper_devices.simulators.servo.instructions import Instructions
 from labkeeper_devices.simulators.servo.line_faults import LineFaults
 from labkeeper_devices.simulators.servo.motor import Motor
 from labkeeper_devices.simulators.servo.packets import Packet, PacketReader
-from labkeeper_devices.simulators.servo.port import PseudoPort
 from labkeeper_devices.simulators.servo.table import BAUDRATES
 
 KEPT_PACKETS: Final = 5000

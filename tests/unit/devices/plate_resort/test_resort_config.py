@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkeeper_api.errors import InvalidInput
+from labkeeper_devices.drivers.common.document import Setting, Source
 from labkeeper_devices.drivers.plate_resort.config import (
     LoadedConfig,
     load,
@@ -19,7 +20,6 @@ from labkeeper_devices.drivers.plate_resort.config import (
     port_problems,
     with_overrides,
 )
-from labkeeper_devices.drivers.plate_resort.document import Setting, Source
 from labkeeper_devices.drivers.plate_resort.settings import PRECISE_KEYS, ResortConfig
 
 REAL = Path("/work/shared/data/plate_resort")
@@ -259,5 +259,5 @@ class TestSerialPort:
         assert problem.message == f"{tmp_path} is no serial port"
 
     def test_the_default_has_no_line(self) -> None:
-        (problem,) = port_problems(LoadedConfig(ResortConfig(device="/dev/ttyNONE7")))
+        (problem,) = port_problems(LoadedConfig(ResortConfig(device="/dev/ttyNONE7"), section="resort"))
         assert (problem.path, problem.line, problem.source) == ("resort.device", None, "")

@@ -9,12 +9,13 @@ import termios
 
 import pytest
 
+from labkeeper_devices.drivers.common.latch import StopLatch
+from labkeeper_devices.drivers.common.pyserial import SerialException
+from labkeeper_devices.drivers.common.trouble import cannot_open, lock_holder, reason
 from labkeeper_devices.drivers.plate_resort import registers
 from labkeeper_devices.drivers.plate_resort.bus import recorded_write
-from labkeeper_devices.drivers.plate_resort.port import StopLatch, harmless
+from labkeeper_devices.drivers.plate_resort.port import harmless
 from labkeeper_devices.drivers.plate_resort.registers import Register
-from labkeeper_devices.drivers.plate_resort.sdk import SerialException
-from labkeeper_devices.drivers.plate_resort.trouble import cannot_open, lock_holder, reason
 from labkeeper_devices.simulators.servo.packets import Instruction, encode
 
 

@@ -1,4 +1,4 @@
-"""The serial port of the simulated servo: a pty behind a path that stays the same. Not for what is said on it."""
+"""The serial port of a simulated instrument: a pty behind a path that stays the same. Not for what is said on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHUNK: Final = 4096
 
 _SPEEDS: Final = {
     getattr(termios, f"B{speed}"): speed
-    for speed in (9600, 57600, 115200, 1000000, 2000000, 3000000, 4000000)
+    for speed in (9600, 19200, 38400, 57600, 115200, 1000000, 2000000, 3000000, 4000000)
     if hasattr(termios, f"B{speed}")
 }
 
@@ -30,7 +30,7 @@ class PseudoPort:
         return self._ends is not None
 
     def fileno(self) -> int:
-        """Descriptor of the servo's end."""
+        """Descriptor of the instrument's end."""
         if self._ends is None:
             raise OSError("the port is unplugged")
         return self._ends[0]
@@ -42,18 +42,18 @@ class PseudoPort:
 
     @property
     def speed(self) -> int | None:
-        """Bits per second that the client has set; None for a speed that no servo has."""
+        """Bits per second that the client has set; None for one that is not listed here."""
         return _SPEEDS.get(termios.tcgetattr(self.fileno())[5])
 
     def plug(self) -> None:
         """Make a port, as plugging the adapter in does."""
         if self._ends is not None:
             return
-        servo_end, client_end = os.openpty()
+        device_end, client_end = os.openpty()
         # The client's end stays open here too: otherwise reading would fail whenever no client is there.
         tty.setraw(client_end)
-        os.set_blocking(servo_end, False)
-        self._ends = (servo_end, client_end)
+        os.set_blocking(device_end, False)
+        self._ends = (device_end, client_end)
         fresh = self.link.with_name(self.link.name + ".new")
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(self.path)

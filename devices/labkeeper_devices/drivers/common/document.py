@@ -1,7 +1,6 @@
-"""One YAML document of a plate hotel: the settings in it, each with its line, and everything that is wrong with it.
+"""One YAML document of a driver's settings: each with its line, and everything that is wrong with the document.
 
-The sections `prefect` and `server` of the guide's files are allowed and ignored: a LabWorkflow and a LabPool say those
-things here. Not for ranges and meaning: that is `settings`; nor for several documents: that is `config`.
+Not for ranges and meaning: those are the driver's own model's; nor for several documents: that is `loading`.
 """
 
 from __future__ import annotations
@@ -13,12 +12,17 @@ import yaml
 
 from labkeeper_api.errors import Problem
 from labkeeper_api.suggestions import did_you_mean
-from labkeeper_devices.drivers.plate_resort.settings import ResortConfig
 
-SECTION: Final = "resort"
-IGNORED_SECTIONS: Final = frozenset({"prefect", "server"})
-KEYS: Final = tuple(ResortConfig.model_fields)
 MERGE_TAG: Final = "tag:yaml.org,2002:merge"
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a document may hold: its section, the keys in it, and sections of others that are passed over."""
+
+    section: str
+    keys: tuple[str, ...]
+    ignored: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -50,26 +54,28 @@ class Setting:
 class Document:
     """One YAML document; what is wrong with it goes to the list that is handed in."""
 
-    def __init__(self, source: Source, problems: list[Problem]) -> None:
+    def __init__(self, source: Source, outline: Outline, problems: list[Problem]) -> None:
         self._source = source
+        self._outline = outline
         self._problems = problems
         self._loader = yaml.SafeLoader("")
 
     def settings(self) -> dict[str, Setting]:
-        """The settings in the section `resort`."""
+        """The settings in the section."""
+        wanted = self._outline.section
         root = self._compose()
         if root is None:
             return {}
         sections = self._entries(root, "")
         for name, (key_node, _) in sections.items():
-            if name != SECTION and name not in IGNORED_SECTIONS:
+            if name != wanted and name not in self._outline.ignored:
                 self._say(key_node, name, "is no section", self._section_hint(name))
-        if SECTION not in sections:
-            self._say(root, SECTION, "the section is missing", f"write the settings below `{SECTION}:`")
+        if wanted not in sections:
+            self._say(root, wanted, "the section is missing", f"write the settings below `{wanted}:`")
             return {}
-        key_node, section = sections[SECTION]
+        key_node, section = sections[wanted]
         if not isinstance(section, yaml.MappingNode):
-            self._say(key_node, SECTION, "must hold settings, each as `key: value`")
+            self._say(key_node, wanted, "must hold settings, each as `key: value`")
             return {}
         return self._settings(section)
 
@@ -90,20 +96,22 @@ class Document:
             return None
         if root is None:
             self._problems.append(
-                Problem("", "is empty", f"write the settings below `{SECTION}:`", source=self._source.name)
+                Problem(
+                    "", "is empty", f"write the settings below `{self._outline.section}:`", source=self._source.name
+                )
             )
             return None
         if not isinstance(root, yaml.MappingNode):
-            self._say(root, "", "must be a mapping", f"write the settings below `{SECTION}:`")
+            self._say(root, "", "must be a mapping", f"write the settings below `{self._outline.section}:`")
             return None
         return root
 
     def _settings(self, section: yaml.MappingNode) -> dict[str, Setting]:
         settings = {}
-        for key, (key_node, value_node) in self._entries(section, SECTION).items():
-            path = f"{SECTION}.{key}"
-            if key not in KEYS:
-                self._say(key_node, path, "is no setting", did_you_mean(key, KEYS))
+        for key, (key_node, value_node) in self._entries(section, self._outline.section).items():
+            path = f"{self._outline.section}.{key}"
+            if key not in self._outline.keys:
+                self._say(key_node, path, "is no setting", did_you_mean(key, self._outline.keys))
                 continue
             try:
                 value = self._loader.construct_object(value_node, deep=True)
@@ -131,9 +139,9 @@ class Document:
         return entries
 
     def _section_hint(self, name: str) -> str:
-        if name in KEYS:
-            return f"put it below `{SECTION}:`"
-        return did_you_mean(name, (SECTION, *sorted(IGNORED_SECTIONS)))
+        if name in self._outline.keys:
+            return f"put it below `{self._outline.section}:`"
+        return did_you_mean(name, (self._outline.section, *sorted(self._outline.ignored)))
 
     def _say(self, node: yaml.Node, path: str, message: str, hint: str = "") -> None:
         self._problems.append(Problem(path, message, hint, node.start_mark.line + 1, self._source.name))
