@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import logging
 import platform
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labkeeper.cli.options import HomeOption, home_of
+from labkeeper_api.errors import InvalidInput, LabkeeperError
+
+if TYPE_CHECKING:
+    from labkeeper_api.kinds.labdevice import LabDeviceSpec
+    from labkeeper_api.manifests import Manifest
 
 app = typer.Typer(
     help="The device agent: owns a unit's hardware and carries out its runs.",
@@ -43,6 +49,13 @@ def run(
     drain_seconds: Annotated[
         float, typer.Option(help="On SIGTERM, how long the command under way may still take.")
     ] = 60.0,
+    prefect: Annotated[
+        bool,
+        typer.Option(
+            "--prefect/--no-prefect",
+            help="Whether to claim runs from Prefect. Without, the unit serves only programs on this host.",
+        ),
+    ] = True,
     home: HomeOption = None,
 ) -> None:
     """Run the agent of one unit until SIGTERM or Ctrl-C.
@@ -51,8 +64,7 @@ def run(
     """
     from labkeeper import files as manifest_files
     from labkeeper.cli.prefect_environment import prepare
-    from labkeeper_api.errors import InvalidInput, LabkeeperError
-    from labkeeper_api.kinds import LabDevice, LabPool
+    from labkeeper_api.kinds import LabDevice
     from labkeeper_api.wire import unit_name
 
     prepare(home_of(home))
@@ -60,7 +72,9 @@ def run(
     from labkeeper_devices.agent.host import UnitDirectory
     from labkeeper_devices.agent.launch import run_agent
 
-    loaded = manifest_files.load([file], with_siblings=pool is None)
+    if not prefect and pool is not None:
+        raise LabkeeperError("--pool is where runs come from, and with --no-prefect there are none: give only one")
+    loaded = manifest_files.load([file], with_siblings=prefect and pool is None)
     if loaded.problems:
         raise InvalidInput(loaded.problems)
     found = [m.object for m in loaded.manifests if isinstance(m.object, LabDevice)]
@@ -69,11 +83,7 @@ def run(
         names = ", ".join(d.metadata.name for d in found) or "none"
         raise LabkeeperError(f"{file} must name exactly one LabDevice for --device {device}; it has {names}")
     spec = chosen[0].spec
-    pools = [m.object for m in loaded.all if isinstance(m.object, LabPool)]
-    named = [p.prefect_name for p in pools if p.metadata.name == spec.pool]
-    name = pool or next(iter(named), None)
-    if name is None:
-        raise LabkeeperError(f"LabPool {spec.pool!r} is not in {file} or beside it: give the work pool with --pool")
+    name = (pool or _pool_of(spec, loaded.all, file)) if prefect else None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     unit = unit_name(chosen[0].metadata.namespace, chosen[0].metadata.name, node)
     run_agent(
@@ -82,3 +92,17 @@ def run(
         UnitDirectory.of(home_of(home), unit),
         (folder or file.parent).resolve(),
     )
+
+
+def _pool_of(spec: LabDeviceSpec, manifests: Sequence[Manifest], file: Path) -> str:
+    """The work pool of the LabDevice's LabPool."""
+    from labkeeper_api.kinds import LabPool
+
+    pools = [m.object for m in manifests if isinstance(m.object, LabPool)]
+    named = [p.prefect_name for p in pools if p.metadata.name == spec.pool]
+    if not named:
+        raise LabkeeperError(
+            f"LabPool {spec.pool!r} is not in {file} or beside it: give the work pool with --pool, or --no-prefect to "
+            "serve programs on this host only"
+        )
+    return named[0]

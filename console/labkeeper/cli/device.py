@@ -7,7 +7,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,10 +15,11 @@ from labkeeper.cli.options import HomeOption, Output, OutputOption, UnitArgument
 from labkeeper_api.errors import LabkeeperError
 from labkeeper_api.kinds.labaction import Action, LabAction, LabActionSpec, Outcome
 from labkeeper_api.meta import ObjectMeta
+from labkeeper_api.unit_calls import Pause
 from labkeeper_devices.agent import control
-from labkeeper_devices.agent.desk import history as journal_history
 from labkeeper_devices.agent.host import UnitDirectory, read_json, write_durably
 from labkeeper_devices.agent.journal import Journal
+from labkeeper_devices.agent.register import Register
 from labkeeper_devices.agent.stopper import describe
 
 app = typer.Typer(
@@ -93,9 +94,43 @@ def status(unit: UnitArgument = None, output: OutputOption = Output.TEXT, home: 
     if output is Output.JSON:
         typer.echo(json.dumps(found, indent=2))
         return
-    for key, value in found.items():
+    for key, value in {**found, **_told(found)}.items():
         if value not in (None, [], {}):
             out.print(f"{key}: {value}", markup=False, soft_wrap=True)
+
+
+def _told(found: dict[str, Any]) -> dict[str, str]:
+    """Of a unit's status, what is easier read as a sentence."""
+    told = {}
+    if held := found.get("reservation"):
+        until = f"ends {held['seconds_left']:g} s from now unless renewed" if held["seconds_left"] is not None else ""
+        parts = (f"{held['name']} (run {held['holder']})", held["command"] and f"now {held['command']}", until)
+        told["reservation"] = ", ".join(part for part in parts if part)
+    if progress := found.get("progress"):
+        total = f" of {progress['total']}" if progress["total"] is not None else ""
+        told["progress"] = f"{progress['done']}{total}, {progress['doing']}{' (paused)' if progress['paused'] else ''}"
+    return told
+
+
+@app.command("pause")
+def pause(unit: UnitArgument = None, home: HomeOption = None) -> None:
+    """Pause what a unit does now, where its driver can: a protocol on the robot. It stays where it is, energized."""
+    _pause(_unit(home, unit), "pause")
+
+
+@app.command("resume")
+def resume(unit: UnitArgument = None, home: HomeOption = None) -> None:
+    """Let what was paused go on."""
+    _pause(_unit(home, unit), "resume")
+
+
+def _pause(unit: UnitDirectory, word: Literal["pause", "resume"]) -> None:
+    status = control.call(unit.socket, {"do": "status"})
+    holder = status["reservation"]["holder"] if status["reservation"] else status["run_id"]
+    if holder is None:
+        raise LabkeeperError(f"unit {unit.unit} has nothing under way: {status['reason']}")
+    control.call(unit.socket, Pause(do=word, holder=holder).model_dump())
+    typer.echo(f"{unit.unit}: {word}d")
 
 
 @app.command("history")
@@ -223,16 +258,22 @@ def _acknowledge_offline(unit: UnitDirectory, action: LabAction) -> dict[str, An
     with unit.locked():
         journal = Journal(unit.journal, unit.unit, lambda: datetime.now(UTC))
         try:
-            if not journal.open_commands():
+            register = Register(unit)
+            lost = register.misses(journal)
+            if not journal.open_commands() and not lost:
                 raise LabkeeperError(f"unit {unit.unit} holds nothing that could be acknowledged without its agent")
             completed = action.spec.outcome is Outcome.COMPLETED
             found = journal.acknowledge(action.spec.requester, action.spec.reason, completed=completed)
+            if lost:
+                register.remember(journal)
         finally:
             journal.close()
     return {"acknowledged": [command.described() for command in found]}
 
 
 def _history(unit: UnitDirectory, limit: int) -> dict[str, Any]:
+    from labkeeper_devices.agent.desk import history as journal_history
+
     try:
         return control.call(unit.socket, {"do": "history", "limit": limit})
     except control.NoAgent:

@@ -1,4 +1,4 @@
-"""The embedded lab's devices: one agent per LabDevice, and below it, where the spec asks for one, a simulator.
+"""Devices of a lab on this host: one agent per LabDevice, and below it, where the spec asks for one, a simulator.
 
 Agents are processes of their own, as on a lab node, so that killing one leaves the hardware, here the simulator, alone.
 """
@@ -29,7 +29,7 @@ class Unit:
     """One running unit and what it was started from."""
 
     device: LabDevice
-    pool: str
+    pool: str | None
     directory: UnitDirectory
     agent: Child
     simulator: Child | None
@@ -38,9 +38,10 @@ class Unit:
 
 
 class Units:
-    """The units of one embedded lab."""
+    """The units of one lab."""
 
-    def __init__(self, home: Path, api_url: str) -> None:
+    def __init__(self, home: Path, api_url: str | None) -> None:
+        """`api_url` is where their agents reach Prefect; None for agents that serve only this host."""
         self._home = home
         self._api_url = api_url
         self._units: dict[str, Unit] = {}
@@ -49,10 +50,10 @@ class Units:
         """All units that were started."""
         return list(self._units.values())
 
-    async def keep(self, wanted: Mapping[str, tuple[LabDevice, str, Path]]) -> list[str]:
+    async def keep(self, wanted: Mapping[str, tuple[LabDevice, str | None, Path]]) -> list[str]:
         """Start, restart and stop units until they are as wanted: device key to device, pool and folder.
 
-        What happened, in words. Raises `ChildFailed`.
+        A pool of None is that of an agent without Prefect. What happened, in words. Raises `ChildFailed`.
         """
         told = []
         for key in [key for key in self._units if key not in wanted]:
@@ -90,7 +91,7 @@ class Units:
             await self._stop(unit)
         self._units.clear()
 
-    async def _start(self, device: LabDevice, pool: str, folder: Path) -> Unit:
+    async def _start(self, device: LabDevice, pool: str | None, folder: Path) -> Unit:
         name = unit_name(device.metadata.namespace, device.metadata.name, platform.node())
         directory = UnitDirectory.of(self._home, name)
         directory.prepare()
@@ -101,14 +102,20 @@ class Units:
             f"the agent of {name}",
             [
                 *(sys.executable, "-m", "labkeeper", "agent", "run", str(manifest)),
-                *("--pool", pool, "--folder", str(folder), "--home", str(self._home)),
+                *(("--pool", pool) if pool is not None else ("--no-prefect",)),
+                *("--folder", str(folder), "--home", str(self._home)),
             ],
             log=self._home / "logs" / f"agent-{name}.log",
-            env={"PREFECT_API_URL": self._api_url, "PREFECT_HOME": str(self._home / "prefect")},
+            env=self._environment(),
             cwd=directory.path,
         )
         await agent.start()
         return Unit(device, pool, directory, agent, simulator, time.monotonic())
+
+    def _environment(self) -> dict[str, str]:
+        if self._api_url is None:
+            return {}
+        return {"PREFECT_API_URL": self._api_url, "PREFECT_HOME": str(self._home / "prefect")}
 
     async def _start_simulator(self, device: LabDevice, directory: UnitDirectory, folder: Path) -> Child:
         simulator = Child(

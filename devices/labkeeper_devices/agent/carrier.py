@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,37 +26,26 @@ from labkeeper_api.errors import (
 )
 from labkeeper_api.operations import OperationSpec
 from labkeeper_api.operations.spec import Parameters
+from labkeeper_devices.agent.errands import (
+    Carried,
+    Errand,
+    LogLine,
+    ended,
+    failed,
+    plain,
+    shortened,
+    succeeded,
+    summary,
+)
 from labkeeper_devices.agent.journal import Journal
-from labkeeper_devices.agent.records import CommandKey, Conclusion, JournalError, Replayed
+from labkeeper_devices.agent.records import CommandKey, Conclusion, EndUnwritten, JournalError, Replayed
+from labkeeper_devices.agent.records import Outcome as Ended
 from labkeeper_devices.drivers.base import Driver, Interrupt
 
 log = logging.getLogger(__name__)
 
-LogLine = tuple[datetime, int, str]
-
 FRESH_SECONDS = 1.0
 """How old a reading of the interlocks may be when the command begins."""
-
-
-@dataclass(frozen=True)
-class Errand:
-    """What a run asks of the unit."""
-
-    run_id: str
-    operation: str
-    parameters: dict[str, Any]
-    retries: int = 0
-    retry_delay_seconds: float = 0.0
-    timeout_seconds: float | None = None
-
-
-@dataclass
-class Carried:
-    """How an errand ended. `fault` is why the hardware cannot be used now, where the errand showed that."""
-
-    conclusion: Conclusion
-    fault: str | None = None
-    lines: list[LogLine] = field(default_factory=list)
 
 
 class Carrier:
@@ -83,6 +72,24 @@ class Carrier:
         self._monotonic = monotonic
         self._lines: list[LogLine] = []
         self._prepared: _Prepared | None = None
+        self._replayed = False
+
+    def recall(self, errand: Errand) -> Carried | None:
+        """How the errand ended when it was carried out before; None if it may be carried out. Moves nothing.
+
+        Any thread, also while another errand is under way.
+        """
+        spec = self._driver.operations.get(errand.operation)
+        if spec is None or spec.program or not spec.physical:
+            return None
+        try:
+            arguments = spec.parameters.model_validate(errand.parameters).model_dump(mode="json")
+            known = self._journal.look(errand.key, spec.key, arguments, idempotent=spec.idempotent)
+        except ValidationError:
+            return None  # said, with what is wrong, when it is carried out
+        except LabkeeperError as error:
+            return ended(error, errand)
+        return None if known is None else succeeded(known.result, replayed=True)
 
     def prepare(self, errand: Errand) -> None:
         """Ask the device for an errand that is about to begin. Moves nothing, journals nothing, never raises.
@@ -109,6 +116,7 @@ class Carrier:
         The interrupt must be clear of what was before the errand; what was set on it since then counts.
         """
         self._lines = []
+        self._replayed = False
         carried = self._carry_out(errand)
         carried.lines = self._lines
         carried.conclusion = carried.conclusion.noted(self._simulated)
@@ -118,11 +126,11 @@ class Carrier:
         spec = self._driver.operations.get(errand.operation)
         if spec is None:
             known = ", ".join(sorted(self._driver.operations))
-            return _failed(f"this unit's driver has no operation {errand.operation!r}; it has {known}")
+            return failed(f"this unit's driver has no operation {errand.operation!r}; it has {known}")
         try:
             parameters = spec.parameters.model_validate(errand.parameters)
         except ValidationError as error:
-            return _failed(f"parameters refused before anything moved: {_plain(error)}")
+            return failed(f"parameters refused before anything moved: {plain(error)}")
         for attempt in range(errand.retries + 1 if spec.idempotent else 1):
             carried = self._attempt(errand, spec, parameters)
             if carried.conclusion.type != "FAILED" or attempt >= errand.retries or not spec.idempotent:
@@ -131,28 +139,18 @@ class Carrier:
             try:
                 self._interrupt.sleep(errand.retry_delay_seconds)
             except Interrupted as error:
-                return Carried(_interrupted(error, errand), fault=carried.fault)
+                return replace(ended(error, errand), fault=carried.fault)
         return carried
 
     def _attempt(self, errand: Errand, spec: OperationSpec, parameters: Parameters) -> Carried:
         self._interrupt.set_deadline(errand.timeout_seconds)
-        commands = _Commands(self, errand.run_id)
         try:
             if spec.program:
-                result = self._driver.run_program(errand.operation, parameters, commands)
+                result = self._driver.run_program(errand.operation, parameters, _Commands(self, errand))
             else:
-                result = self._command(CommandKey(errand.run_id), spec, parameters)
-        except Interrupted as error:
-            return Carried(_interrupted(error, errand))
-        except OutcomeUnknown as error:
-            return Carried(Conclusion("CRASHED", "Crashed", str(error)), fault=str(error))
-        except JournalError as error:
-            # Nothing begins without the journal; and what ended without it stays open in it, which holds the unit.
-            return Carried(Conclusion("CRASHED", "Crashed", str(error)), fault=str(error))
-        except DeviceUnreachable as error:
-            return Carried(_failed(str(error)).conclusion, fault=str(error))
+                result = self._command(errand.key, spec, parameters)
         except LabkeeperError as error:
-            return _failed(str(error))
+            return ended(error, errand)
         except Exception as error:
             # A physical command that ended like this is unknown already, and does not come here.
             log.exception("driver error in %s", errand.operation)
@@ -160,10 +158,16 @@ class Carrier:
             return Carried(Conclusion("CRASHED", "Crashed", text))
         finally:
             self._interrupt.set_deadline(None)
-        return Carried(Conclusion("COMPLETED", "Completed", _summary(result), result))
+        return succeeded(result, replayed=self._replayed and not spec.program)
 
     def _command(self, key: CommandKey, spec: OperationSpec, parameters: Parameters) -> dict[str, Any]:
-        """One command. Raises what `_attempt` translates."""
+        """One command. Raises what `ended` translates."""
+        arguments = parameters.model_dump(mode="json")
+        if spec.physical:
+            # Before anything is asked of the device: what was done, such as picking up a tip, may not be possible now.
+            known = self._journal.look(key, spec.key, arguments, idempotent=spec.idempotent)
+            if known is not None:
+                return self._known(spec, known)
         self._interrupt.check()
         refused = self._refusals() if spec.physical else []
         if refused:
@@ -174,17 +178,29 @@ class Carrier:
         elif prepared.trouble is not None:
             raise prepared.trouble
         if not spec.physical:
-            return self._driver.perform(spec.key, parameters, self._interrupt)
+            return self._watch(spec, parameters)
         self._interrupt.check()
-        arguments = parameters.model_dump(mode="json")
         begun = self._journal.begin(key, spec.key, arguments, idempotent=spec.idempotent)
         if isinstance(begun, Replayed):
-            self._say(
-                logging.INFO, f"{spec.key} was carried out before in this run; its result is taken from the journal"
-            )
-            return begun.result
-        self._say(logging.INFO, f"begin {spec.key} {arguments}")
+            return self._known(spec, begun)
+        self._say(logging.INFO, f"begin {spec.key} {shortened(arguments)}")
         return self._perform(begun.seq, spec, parameters)
+
+    def _known(self, spec: OperationSpec, done: Replayed) -> dict[str, Any]:
+        self._replayed = True
+        self._say(logging.INFO, f"{spec.key} was carried out before in this run; its result is taken from the journal")
+        return done.result
+
+    def _watch(self, spec: OperationSpec, parameters: Parameters) -> dict[str, Any]:
+        """What moves nothing by itself, but may wait for something that a command before it began."""
+        try:
+            return self._driver.perform(spec.key, parameters, self._interrupt)
+        except Interrupted as error:
+            if not self._driver.halt().confirmed:
+                raise DeviceUnreachable(
+                    f"{spec.key} was to be stopped ({error.cause}), but the hardware does not confirm that it rests"
+                ) from error
+            raise
 
     def _perform(self, seq: int, spec: OperationSpec, parameters: Parameters) -> dict[str, Any]:
         try:
@@ -195,15 +211,15 @@ class Carrier:
         except DeviceUnreachable as error:
             raise self._unknown(seq, spec, str(error)) from error
         except (DeviceError, InvalidInput) as error:
-            self._journal.end(seq, "failed", message=str(error))
+            self._end(seq, "failed", message=str(error))
             self._say(logging.ERROR, f"{spec.key} failed: {error}")
             raise
         except Exception as error:
             # A mistake in a driver says nothing about what the hardware did.
             log.exception("driver error in %s", spec.key)
             raise self._unknown(seq, spec, f"{type(error).__name__}: {error}") from error
-        self._journal.end(seq, "succeeded", result=result)
-        self._say(logging.INFO, f"end {spec.key}: {_summary(result)}")
+        self._end(seq, "succeeded", result=result)
+        self._say(logging.INFO, f"end {spec.key}: {summary(result)}")
         return result
 
     def _end_interrupted(self, seq: int, spec: OperationSpec, error: Interrupted) -> None:
@@ -217,12 +233,23 @@ class Carrier:
                 seq, spec, f"it was to be stopped ({error.cause}), but the hardware does not confirm that it is at rest"
             )
         where = ", ".join(f"{name} {value}" for name, value in rest.detail.items())
-        self._journal.end(seq, "interrupted", result=rest.detail, message=f"{error.cause}; at rest, {where}")
+        self._end(seq, "interrupted", result=rest.detail, message=f"{error.cause}; at rest, {where}")
         error.args = (f"{error.args[0]}; at rest, {where}",)
         self._say(logging.WARNING, f"{spec.key} was stopped ({error.cause}); at rest, {where}")
 
+    def _end(self, seq: int, outcome: Ended, *, result: dict[str, Any] | None = None, message: str = "") -> None:
+        """Have the end on disk before anyone is told."""
+        try:
+            self._journal.end(seq, outcome, result=result, message=message)
+        except JournalError as error:
+            raise EndUnwritten(f"a command ended {outcome}, which is not on disk: {error}") from error
+
     def _unknown(self, seq: int, spec: OperationSpec, why: str) -> OutcomeUnknown:
-        self._journal.unknown(seq, why)
+        try:
+            self._journal.unknown(seq, why)
+        except JournalError as error:
+            # The command stays open in the journal anyway, and that is what counts.
+            log.warning("why nobody knows how %s ended is not on disk: %s", spec.key, error)
         text = (
             f"nobody knows how {spec.key} ended: {why}. The unit is Held until a person looks and says so: "
             "labkeeper device acknowledge"
@@ -252,9 +279,9 @@ class _Prepared:
 class _Commands:
     """Single commands on behalf of a program, each with a key of its own."""
 
-    def __init__(self, carrier: Carrier, run_id: str) -> None:
+    def __init__(self, carrier: Carrier, errand: Errand) -> None:
         self._carrier = carrier
-        self._run_id = run_id
+        self._errand = errand
         self._ordinals: dict[tuple[str, int], int] = {}
 
     def run(self, operation: str, parameters: dict[str, Any], *, node: str, iteration: int) -> dict[str, Any]:
@@ -263,42 +290,5 @@ class _Commands:
         checked = spec.parameters.model_validate(parameters)
         ordinal = self._ordinals.get((node, iteration), 0)
         self._ordinals[node, iteration] = ordinal + 1
-        key = CommandKey(self._run_id, node, iteration, ordinal)
+        key = CommandKey(self._errand.run_id, f"{self._errand.place}{node}", iteration, ordinal)
         return self._carrier._command(key, spec, checked)  # noqa: SLF001
-
-
-def _failed(message: str) -> Carried:
-    return Carried(Conclusion("FAILED", "Failed", message))
-
-
-def _interrupted(error: Interrupted, errand: Errand) -> Conclusion:
-    text = str(error)
-    if error.cause == "cancel":
-        return Conclusion("CANCELLED", "Cancelled", text.replace("interrupted by cancel", "stopped on request"))
-    if error.cause == "timeout":
-        seconds = errand.timeout_seconds
-        return Conclusion(
-            "FAILED", "TimedOut", text.replace("interrupted by timeout", f"stopped after the timeout of {seconds} s")
-        )
-    if error.cause == "drain":
-        return Conclusion(
-            "CRASHED", "Crashed", text.replace("interrupted by drain", "stopped because the agent was shut down")
-        )
-    return Conclusion(
-        "FAILED", "EmergencyStopped", text.replace("interrupted by emergency-stop", "stopped by the emergency stop")
-    )
-
-
-def _plain(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'parameters'}: {item['msg']}"
-        for item in error.errors(include_url=False)
-    )
-
-
-def _summary(result: dict[str, Any]) -> str:
-    """The short values of a result, for a state's message."""
-    shown = {key: value for key, value in result.items() if isinstance(value, str | int | float | bool)}
-    shown.pop("simulated", None)
-    shown.pop("time_factor", None)
-    return ", ".join(f"{key}={value}" for key, value in shown.items())[:500]

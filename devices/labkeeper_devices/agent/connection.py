@@ -73,7 +73,7 @@ class Connection:
         """Keep the hardware connected until cancelled."""
         while True:
             self._wake.clear()
-            if self._situation().busy_with is None:
+            if self._situation().under_way is None:
                 await self._look_after()
             pause = MONITOR_SECONDS if self.fault is None else RECONNECT_SECONDS
             try:
@@ -129,7 +129,7 @@ class Connection:
     def _reopen(self) -> tuple[Identity | None, bool]:
         """In the device thread: what counts is what is the case now, after what this had to wait for."""
         situation = self._situation()
-        if situation.busy_with is not None:
+        if situation.under_way is not None:
             return None, False
         if self._driver.is_open:
             self._driver.close()

@@ -1,7 +1,7 @@
 """The agent's control socket on its host: status, emergency stop, and what a person does about the unit.
 
-A Unix socket in the unit's directory, one JSON line each way. Served by threads of its own, so that a stop gets through
-whatever the agent is doing. Only the owner of the directory can reach it.
+A Unix socket in the unit's directory, one JSON line each way. Served by a thread for each request, so that a stop gets
+through whatever the agent is doing and however many wait for an answer. Only the owner of the directory can reach it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,49 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
-MAX_LINE = 65536
+MAX_LINE = 16 * 1024 * 1024
+"""Bytes of a request: far more than a protocol needs in the escapes of JSON; the robot takes protocols of a few MiB."""
 REQUEST_SECONDS = 10.0
 """How long a client may take to send its line or to read its answer."""
+CLOSE_SECONDS = 5.0
+"""How long answers that are ready may still take to be read when the agent ends."""
 
 
 class NoAgent(LabkeeperError):
     """No agent answers on the unit's control socket."""
 
 
+class Leaving(LabkeeperError):
+    """The agent ends and begins nothing new; for who asks it is as if there were none, until there is a new one."""
+
+
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     # Whoever comes when the backlog is full is turned away as if there were no agent, a stop too.
     request_queue_size = 128
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._asking = 0
+        self._changed = threading.Condition()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._asking += 1
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._changed:
+                self._asking -= 1
+                self._changed.notify_all()
+
+    def wait_for_answers(self, seconds: float) -> None:
+        """Wait until whoever asked has the answer, but no longer than that."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._asking == 0, seconds)
 
 
 class ControlServer:
@@ -66,22 +96,27 @@ class ControlServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving and remove the socket."""
+        """Stop serving and remove the socket. What has been asked is still answered, if that does not take long."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        self._server.wait_for_answers(CLOSE_SECONDS)
         self._path.unlink(missing_ok=True)
 
 
-def call(path: Path, request: dict[str, Any], *, timeout: float = 10.0) -> dict[str, Any]:
-    """Ask the agent behind a control socket. Raises `NoAgent`, or `LabkeeperError` with the agent's refusal."""
+def call(path: Path, request: dict[str, Any], *, timeout: float | None = 10.0) -> dict[str, Any]:
+    """Ask the agent behind a control socket and wait `timeout` seconds for the answer, or (None) while the agent lives.
+
+    Raises `NoAgent`, at once when the agent dies, or `LabkeeperError` with the agent's refusal.
+    """
     try:
         directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(timeout)
+                connection.settimeout(REQUEST_SECONDS if timeout is None else timeout)
                 connection.connect(f"/proc/self/fd/{directory}/{path.name}")
                 connection.sendall(json.dumps(request).encode() + b"\n")
+                connection.settimeout(timeout)
                 with connection.makefile("rb") as stream:
                     line = stream.readline()
         finally:
@@ -93,7 +128,7 @@ def call(path: Path, request: dict[str, Any], *, timeout: float = 10.0) -> dict[
     except ValueError as error:
         raise NoAgent(f"the agent on {path} closed the connection without an answer") from error
     if "error" in answer:
-        raise LabkeeperError(answer["error"])
+        raise NoAgent(answer["error"]) if answer.get("leaving") else LabkeeperError(answer["error"])
     return answer
 
 
@@ -114,6 +149,8 @@ def _answer(handle: Handler, line: bytes) -> dict[str, Any]:
         if not isinstance(request, dict):
             return {"error": "a request is a JSON object"}
         return handle(request)
+    except Leaving as error:
+        return {"error": str(error), "leaving": True}
     except (LabkeeperError, ValueError) as error:
         return {"error": str(error)}
     except Exception as error:

@@ -1,4 +1,7 @@
-"""What a person can ask of a running agent over the control socket. Runs in control threads; decides nothing itself."""
+"""What can be asked of a running agent over the control socket. Runs in control threads; decides nothing itself.
+
+Here is what people ask; what runs on this host ask is handed to `calls`.
+"""
 
 from __future__ import annotations
 
@@ -8,49 +11,46 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from labkeeper_api.errors import LabkeeperError
-from labkeeper_api.kinds import LabAction, LabDevice
+from labkeeper_api.kinds import LabAction
 from labkeeper_api.kinds.labaction import Action, Outcome
+from labkeeper_devices.agent import calls
+from labkeeper_devices.agent.calls import Calls, Refused
 from labkeeper_devices.agent.journal import Journal
-from labkeeper_devices.agent.stopper import EmergencyStop
+from labkeeper_devices.agent.workplace import Workplace
 
-
-class Refused(LabkeeperError):
-    """What was asked makes no sense for this unit now."""
+ASKED_HERE = ("status", "device", "history", "estop", "act")
 
 
 class Desk:
-    """Answers control requests: `status`, `history`, `estop` and `act` (a LabAction)."""
+    """Answers control requests: `status`, `device`, `history`, `estop`, `act` (a LabAction), and those of `calls`."""
 
-    def __init__(
-        self,
-        device: LabDevice,
-        unit: str,
-        journal: Journal,
-        stop: EmergencyStop,
-        snapshot: Callable[[], dict[str, Any]],
-        acted: Callable[[], None],
-    ) -> None:
+    def __init__(self, work: Workplace, calls: Calls, acted: Callable[[], None]) -> None:
         """`acted` is called after a person changed something."""
-        self._device = device
-        self._unit = unit
-        self._journal = journal
-        self._stop = stop
-        self._snapshot = snapshot
+        self._device = work.device
+        self._unit = work.settings.unit
+        self._journal = work.journal
+        self._stop = work.stop
+        self._snapshot = work.snapshot
+        self._calls = calls
         self._acted = acted
 
     def handle(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Answer one request. Raises `Refused`."""
-        match request.get("do"):
+        """Answer one request. Raises `Refused`, and what `Calls.answer` raises."""
+        asked = request.get("do")
+        if asked in calls.NAMES:
+            return self._calls.answer(request)
+        match asked:
             case "status":
                 return self._snapshot()
+            case "device":
+                return {"device": self._device.model_dump(mode="json", by_alias=True, exclude_none=True)}
             case "history":
                 return history(self._journal, int(request.get("limit", 50)))
             case "estop":
                 return self._estop(str(request.get("requester", "unknown")), str(request.get("reason", "")))
             case "act":
                 return self._act(request.get("action"))
-        raise Refused(f"unknown request {request.get('do')!r}: it is one of status, history, estop, act")
+        raise Refused(f"unknown request {asked!r}: it is one of {', '.join((*ASKED_HERE, *calls.NAMES))}")
 
     def _estop(self, requester: str, reason: str) -> dict[str, Any]:
         return {"stopped": True, "trouble": self._stop.engage(requester, reason or "no reason given")}

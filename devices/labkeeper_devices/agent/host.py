@@ -68,6 +68,11 @@ class UnitDirectory:
         return self.path / "agent.sock"
 
     @property
+    def register(self) -> Path:
+        """Which journal the unit should have. Not below the unit's directory: it is to outlive that."""
+        return self.path.parent.parent / "journal-ids" / f"{self.unit}.json"
+
+    @property
     def simulator(self) -> Path:
         """Where the unit's simulator keeps its files."""
         return self.path / "simulator"

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from labkeeper_devices.agent.records import (
+    COMPLETED,
+    NOT_COMPLETED,
     ActionRecord,
     Begun,
     Command,
@@ -138,8 +140,7 @@ class Journal:
         Raises `OutcomeUnknown` when it was begun before and not ended, `KeyReused` when the key was used with other
         arguments or when the command failed before and may not be repeated.
         """
-        text = json.dumps(arguments, sort_keys=True)
-        digest = hashlib.sha256(f"{operation}\n{text}".encode()).hexdigest()
+        text, digest = _digested(operation, arguments)
         with self._writing() as db:
             old = self._command_at(key)
             if old is not None:
@@ -154,6 +155,13 @@ class Journal:
                 (*place, attempt, operation, text, digest, self._now()),
             )
             return Begun(int(cursor.lastrowid or 0))
+
+    def look(self, key: CommandKey, operation: str, arguments: dict[str, Any], *, idempotent: bool) -> Replayed | None:
+        """What `begin` would answer, without beginning: None if the command may be carried out. Raises as `begin`."""
+        _, digest = _digested(operation, arguments)
+        with self._reading():
+            old = self._command_at(key)
+            return replay(old, digest, self._hash_of(old.seq), idempotent=idempotent) if old is not None else None
 
     def end(self, seq: int, outcome: Outcome, *, result: dict[str, Any] | None = None, message: str = "") -> None:
         """Note how the command ended."""
@@ -184,7 +192,7 @@ class Journal:
 
     def acknowledge(self, requester: str, reason: str, *, completed: bool) -> list[Command]:
         """A person says how all open commands really ended; those commands."""
-        word = "completed" if completed else "not completed"
+        word = COMPLETED if completed else NOT_COMPLETED
         with self._writing() as db:
             found = self._commands_unlocked("WHERE ended_at IS NULL ORDER BY seq", ())
             for command in found:
@@ -329,3 +337,9 @@ class Journal:
             )
             for row in rows
         ]
+
+
+def _digested(operation: str, arguments: dict[str, Any]) -> tuple[str, str]:
+    """The arguments as text, and the hash that tells this command from another of the same key."""
+    text = json.dumps(arguments, sort_keys=True)
+    return text, hashlib.sha256(f"{operation}\n{text}".encode()).hexdigest()

@@ -12,13 +12,31 @@ from labkeeper_api.errors import LabkeeperError, OutcomeUnknown
 
 Outcome = Literal["succeeded", "failed", "interrupted", "acknowledged"]
 
+COMPLETED, NOT_COMPLETED = "completed", "not completed"
+"""How the message of an acknowledged command begins: what a person says of its end."""
+
 
 class JournalError(LabkeeperError):
     """The journal cannot be used: it belongs to another unit, is newer than this release, or is damaged."""
 
 
+class EndUnwritten(JournalError):
+    """A command ended, and the journal could not be told: in it, the command is still under way."""
+
+
 class KeyReused(LabkeeperError):
     """The same key was used with other arguments, or again after the command had failed."""
+
+
+class AlreadyEnded(KeyReused):
+    """The command of that key did not succeed and is not carried out twice."""
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+        super().__init__(
+            f"command {command.described()} already ended {command.outcome} in this run ({command.message}) and is not "
+            "carried out twice: start a new run"
+        )
 
 
 @dataclass(frozen=True)
@@ -120,9 +138,14 @@ def replay(old: Command, digest: str, old_digest: str, *, idempotent: bool) -> R
         raise OutcomeUnknown(f"command {old.described()} was begun at {old.begun_at} and nobody knows how it ended")
     if old.outcome == "succeeded" and old.result is not None:
         return Replayed(old.result)
+    if old.outcome == "acknowledged":
+        return _as_acknowledged(old)
     if idempotent:
         return None
-    raise KeyReused(
-        f"command {old.described()} already ended {old.outcome} in this run ({old.message}) and is not carried out "
-        "twice: start a new run"
-    )
+    raise AlreadyEnded(old)
+
+
+def _as_acknowledged(old: Command) -> Replayed | None:
+    """Done, if a person saw that it was; if a person saw that it was not, it may be done (docs/decisions)."""
+    said = old.message or ""
+    return None if said.startswith(NOT_COMPLETED) else Replayed({"acknowledged": True, "message": said})

@@ -10,7 +10,7 @@ from typing import Any
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds.labdevice import LabDeviceSpec
 from labkeeper_api.suggestions import did_you_mean
-from labkeeper_devices.drivers import arduino, plate_resort
+from labkeeper_devices.drivers import arduino, ot2, plate_resort
 from labkeeper_devices.drivers.base import Driver
 
 
@@ -47,6 +47,13 @@ DRIVERS: dict[str, DriverKind] = {
         parameter_problems=plate_resort.parameter_problems,
         simulator=lambda spec, folder, state: plate_resort.simulator_command(spec, state, folder),
         simulator_address=plate_resort.simulator_port,
+    ),
+    "ot2": DriverKind(
+        build=lambda spec, _folder, address: ot2.build(spec, address),
+        validate=lambda spec, _folder, _here: ot2.validate(spec),
+        parameter_problems=lambda _spec, _folder, operation, given: ot2.parameter_problems(operation, given),
+        simulator=lambda spec, _folder, state: ot2.simulator_command(spec, state),
+        simulator_address=ot2.simulator_address,
     ),
 }
 """Every driver by the name that a LabDevice gives."""

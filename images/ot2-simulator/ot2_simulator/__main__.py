@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ot2_simulator.settings import Settings, SettingsError, isolate, parse_pipettes
+from ot2_simulator.settings import LIQUIDS, Settings, SettingsError, isolate, parse_pipettes, read_liquids
 
 HELP = """\
 An OT-2 that is not there: answers the robot's HTTP API with Opentrons' own protocol engine behind it.
@@ -52,6 +52,12 @@ def parse(arguments: list[str]) -> Settings:
         help="what is mounted (default: anything asked for)",
     )
     parser.add_argument(
+        "--liquids",
+        type=Path,
+        metavar="FILE",
+        help=f"JSON of what is in the wells of new labware (default: {LIQUIDS} in the state directory)",
+    )
+    parser.add_argument(
         "--no-door-switch", action="store_true", help="let runs go on while the door is open, as OT-2s do unless told"
     )
     parser.add_argument(
@@ -67,6 +73,8 @@ def parse(arguments: list[str]) -> Settings:
         raise SettingsError(f"--time-factor {options.time_factor:g}: write a number from 0.001 to 1000000")
     pipettes = parse_pipettes(options.pipette)
     state_dir = options.state_dir or Path(tempfile.mkdtemp(prefix="ot2-simulator-"))
+    liquids = options.liquids or state_dir / LIQUIDS
+    supplies = read_liquids(liquids) if options.liquids is not None or liquids.exists() else {}
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -82,6 +90,7 @@ def parse(arguments: list[str]) -> Settings:
         time_factor=options.time_factor,
         state_dir=state_dir,
         pipettes=pipettes,
+        liquids=supplies,
         door_switch=not options.no_door_switch,
         small_tip_racks=not options.strict_tip_racks,
     )

@@ -1,7 +1,8 @@
 """Faults that a test orders beforehand, and who gets them: a registry, no effects.
 
 The effects are where they happen on a robot: at the motors (``hardware``), at the connection (``web``), at the power
-switch (``server``). Only commands get faults; homing after a run, for example, does not.
+switch (``server``). Only commands get faults; homing after a run, for example, does not. The actions ``play``,
+``pause`` and ``stop`` get those of the connection that name them.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Fault:
         kind: ``fail`` (the motor board alarms), ``slow``, ``hang``, ``drop`` (the connection), ``reboot``.
         when: at the command's first ``motion``; ``before`` or ``after`` it is executed; instead of its ``answer``;
             ``now``.
-        command: only a command of this type is struck, such as ``aspirate``; None for any.
+        command: only a command of this type is struck, such as ``aspirate``, or an action; None for any command.
         count: how many commands it still strikes.
         factor: slow: how many times longer each motion takes.
         seconds: slow: added once per command; reboot: how long connections are refused. Real seconds, whatever the
@@ -109,11 +110,15 @@ class Faults:
             self._ordered.append(fault)
         return fault
 
-    def strike(self, command: str, moments: tuple[str, ...]) -> Fault | None:
-        """Take the first fault that is due for this command at one of these moments, and count it down."""
+    def strike(self, command: str, moments: tuple[str, ...], *, named: bool = False) -> Fault | None:
+        """Take the first fault that is due for this command at one of these moments, and count it down.
+
+        With ``named`` only one that names it.
+        """
+        wanted = (command,) if named else (None, command)
         with self._lock:
             for fault in self._ordered:
-                if fault.when in moments and fault.command in (None, command):
+                if fault.when in moments and fault.command in wanted:
                     fault.count -= 1
                     if fault.count <= 0:
                         self._ordered.remove(fault)

@@ -75,7 +75,7 @@ async def serve(settings: Settings, sock: socket.socket) -> None:
     power = Power()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, power.end)
-    world, command_log, faults = World(), Log(), Faults()
+    world, command_log, faults = World(settings.liquids), Log(), Faults()
     protocols = Protocols(settings.state_dir / "protocols")
     host, port = sock.getsockname()[:2]
     write_address(settings.state_dir, host, port)

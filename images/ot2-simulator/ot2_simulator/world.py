@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ot2_simulator.liquid import AIR, Column, Mixture
+from ot2_simulator.settings import Supply
 
 TOLERANCE = 1e-6
 """µL below which nothing is anything."""
@@ -86,7 +87,9 @@ class Held:
 class World:
     """The deck and the pipettes' contents. Used from one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, supplies: Mapping[str, Supply] | None = None) -> None:
+        """``supplies``: what a person has filled into the labware of a slot before it is put there."""
+        self._supplies = dict(supplies or {})
         self.places: dict[str, Place] = {}
         self.held: dict[str, Held] = {}
         self.anomalies: list[dict[str, Any]] = []
@@ -106,6 +109,18 @@ class World:
         place = self.places.get(key)
         if place is None or place.uri != uri:
             self.places[key] = Place(uri, is_tiprack, dict(capacities))
+            self._supply(key)
+
+    def _supply(self, key: str) -> None:
+        """New labware comes filled; what it has no well for, or no room, is noted."""
+        supply = self._supplies.get(key)
+        if supply is None or self.places[key].is_tiprack:
+            return
+        for well, volume in supply.volumes.items():
+            if well in self.places[key].capacities:
+                self.pour(key, well, volume, supply.liquid, "")
+            else:
+                self._note("no_such_well", "", slot=key, well=well, volume=volume)
 
     def move(self, source: str, target: str) -> None:
         """Labware is carried to another place."""

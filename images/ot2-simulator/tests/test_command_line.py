@@ -35,6 +35,7 @@ def test_help_teaches_and_costs_nothing() -> None:
         (["--pipette", "p1000_single_gen2"], "write left=NAME or right=NAME"),
         (["--pipette", "left=a", "--pipette", "left=b"], "already has"),
         (["--pipette", "left=p5000"], "p5000"),
+        (["--liquids", "/nowhere.json"], "No such file"),
     ],
 )
 def test_bad_arguments(arguments: list[str], words: str, tmp_path: Path) -> None:
@@ -42,6 +43,35 @@ def test_bad_arguments(arguments: list[str], words: str, tmp_path: Path) -> None
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"2": 5}', '{"2": {"volumes": {"A1": -1}}}', '{"2": {"liquid": "air"}}'])
+def test_bad_liquids(text: str, tmp_path: Path) -> None:
+    (tmp_path / "liquids.json").write_text(text)
+    done = _run("--state-dir", str(tmp_path))
+    assert done.returncode == 2, done.stderr
+    assert f"--liquids {tmp_path / 'liquids.json'}: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_labware_comes_filled(state_dir: Path) -> None:
+    state_dir.mkdir()
+    text = '{"2": {"liquid": "water", "volumes": {"A1": 4000, "B2": 9000, "H9": 1}}, "1": {"volumes": {"A1": 1}}}'
+    (state_dir / "liquids.json").write_text(text)
+    with Simulator(state_dir, "--time-factor", "1000") as simulator:
+        run = Bench(simulator)
+        run.pick_up()
+        run.done("aspirate", **run.at(run.rack, "A1", volume=500, flowRate=100))
+        state = simulator.state()
+        wells = {well: content["volume"] for well, content in state["deck"]["2"]["wells"].items()}
+        assert wells == {"A1": 3500, "B2": 5000}
+        assert [(item["kind"], item["well"], item["volume"]) for item in state["anomalies"]] == [
+            ("overflow", "B2", 4000),
+            ("no_such_well", "H9", 1),
+        ]
+        assert state["deck"]["1"]["wells"] == {}
+        Bench(simulator)  # the same labware: nobody fills it again
+        assert simulator.state()["deck"]["2"]["wells"]["A1"]["volume"] == 3500
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:

@@ -102,6 +102,28 @@ def test_the_connection_drops(robot: Simulator, when: str, left: float) -> None:
     run.done("dispense" if when == "after" else "aspirate", **run.at(run.rack, "A1", volume=100, flowRate=100))
 
 
+@pytest.mark.parametrize(("when", "queued"), [("before", False), ("after", True)])
+def test_the_connection_drops_while_a_command_is_queued(robot: Simulator, when: str, queued: bool) -> None:
+    run = Run(robot, play=True)
+    robot.fault(kind="drop", when=when, commandType="home")
+    data = {"commandType": "home", "params": {}, "intent": "protocol", "key": "mine"}
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        robot.client.post(f"/runs/{run.id}/commands", json={"data": data})
+    statuses = [item["status"] for item in robot.get(f"/runs/{run.id}/commands") if item.get("key") == "mine"]
+    assert statuses == (["queued"] if queued else [])
+
+
+@pytest.mark.parametrize(("when", "played"), [("before", False), ("after", True)])
+def test_the_connection_drops_in_an_action_that_a_fault_names(robot: Simulator, when: str, played: bool) -> None:
+    run = Run(robot)
+    robot.fault(kind="drop", when=when)  # for commands only
+    robot.fault(kind="drop", when=when, commandType="play")
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        run.act("play")
+    assert [action["actionType"] for action in robot.get(f"/runs/{run.id}/actions")] == (["play"] if played else [])
+    assert len(robot.get("/simulator/faults")["ordered"]) == 1
+
+
 def test_a_reboot_forgets_the_runs_and_leaves_the_deck(robot: Simulator) -> None:
     run = _filled(robot)
     run.done("aspirate", **run.at(run.rack, "A1", volume=100, flowRate=100))

@@ -55,7 +55,9 @@ async def create_command(request: Request) -> Response:
     fault = faults.strike(create.commandType, ("before", "after", "answer"))
     if fault is not None and fault.when == "before":
         return drop()
-    command = await _execute(run, create, wait or fault is not None, timeout if fault is None else None)
+    # A setup command is carried out before the connection drops; a queued one waits for play, and is only queued.
+    whole = fault is not None and create.intent is CommandIntent.SETUP
+    command = await _execute(run, create, wait or whole, timeout if fault is None else None)
     if fault is not None and fault.when == "answer":
         await asyncio.Event().wait()
     if fault is not None:

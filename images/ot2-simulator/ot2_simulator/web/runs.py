@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from opentrons.protocol_engine import ProtocolEngineError
 from opentrons.protocol_engine.types import LabwareOffsetCreate, LegacyLabwareOffsetCreate
 from opentrons_shared_data.labware.labware_definition import labware_definition_type_adapter
@@ -12,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from ot2_simulator.robot import RunConflictError
 from ot2_simulator.runs import ACTIONS
 from ot2_simulator.web.bodies import many, one, query_int, read_data
+from ot2_simulator.web.connections import drop
 from ot2_simulator.web.context import context, find_current_run, find_run
 from ot2_simulator.web.errors import ROBOT_IN_USE, ApiError, invalid, invalid_model, refuse, refuse_exception
 
@@ -110,10 +113,14 @@ async def add_definition(request: Request) -> Response:
 
 async def create_action(request: Request) -> Response:
     """POST /runs/{run_id}/actions with ``{"data": {"actionType": "play"}}``, ``pause`` or ``stop``."""
-    robot, run = context(request).robot, find_current_run(request)
+    ctx, run = context(request), find_current_run(request)
+    robot = ctx.robot
     action_type = (await read_data(request)).get("actionType")
     if action_type not in ACTIONS:
         raise invalid("Input should be 'play', 'pause' or 'stop'", "/data/actionType")
+    fault = ctx.faults.strike(action_type, ("before", "after", "answer"), named=True)
+    if fault is not None and fault.when == "before":
+        return drop()
     try:
         if action_type == "play":
             robot.play(run)
@@ -123,7 +130,10 @@ async def create_action(request: Request) -> Response:
             robot.stop(run)
     except ProtocolEngineError as error:
         raise refuse_exception(409, "RunActionNotAllowed", error) from error
-    return one(run.add_action(action_type), 201)
+    added = run.add_action(action_type)
+    if fault is not None and fault.when == "answer":
+        await asyncio.Event().wait()
+    return one(added, 201) if fault is None else drop()
 
 
 async def get_actions(request: Request) -> Response:
