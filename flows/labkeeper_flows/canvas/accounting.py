@@ -163,6 +163,10 @@ class Accounting:
         """End the run: nothing begins any more. Nodes that run still have to say how they ended."""
         self._stop(NodeState.CANCELLED, reason)
 
+    def stop(self, reason: str) -> None:
+        """Nothing begins any more, as after a failure. Nodes that run still have to say how they ended."""
+        self._stop(NodeState.SKIPPED, reason)
+
     def turns(self) -> tuple[tuple[PlannedLoop, int], ...]:
         """Loops whose cycle has just ended, and its number: `LoopRule.after` says what follows, `turn` is told."""
         return tuple((self._plan.by_head[head], cycle) for head, cycle in self._going.items() if not self._left[head])

@@ -58,11 +58,12 @@ def plan(
         experiment={"experiment_id": _file_name(canvas.name), "run_number": 1},
     )
     _connect(canvas, context)
+    laid_out = context.deck
     done = resolve(drawn.blocks, known, context)
     problems += _told(canvas, done.findings, only_state=bool(problems))
     if problems:
         raise InvalidInput(sorted(dict.fromkeys(problems)))
-    return _planned(canvas, drawn, known, done, context, policies or {})
+    return _planned(canvas, drawn, known, done, _Lab(context, laid_out, policies or {}))
 
 
 def _resolved(canvas: Canvas, problems: list[Problem]) -> Iterator[tuple[str, Resolved]]:
@@ -122,13 +123,21 @@ def _file_name(name: str) -> str:
     return re.sub(r"[/\\\x00-\x1f]+", "_", name)[:200] or "canvas"
 
 
+@dataclass(frozen=True)
+class _Lab:
+    """What a plan is made for: the lab when all is planned, its deck when the canvas begins, and its policies."""
+
+    context: Context
+    deck: Deck
+    policies: Mapping[Category, RetryPolicy]
+
+
 def _planned(
     canvas: Canvas,
     drawn: Structure,
     known: Mapping[str, Resolved],
     done: Resolution,
-    context: Context,
-    policies: Mapping[Category, RetryPolicy],
+    lab: _Lab,
 ) -> CanvasPlan:
     labels = {node.id: node.label for node in canvas.nodes}
     order = [name for block in drawn.blocks for name in (block.node, *block.members)]
@@ -138,10 +147,10 @@ def _planned(
     nodes = []
     for name in order:
         place = _Place(name, labels[name], drawn.depends[name], after[name], loop_of.get(name))
-        nodes.append(_node(known[name], policies, place, done, roles[name]))
+        nodes.append(_node(known[name], lab.policies, place, done, roles[name]))
     loops = [_loop(block, done) for block in drawn.blocks if block.loop is not None]
     connections: dict[Role, dict[str, Any]] = {}
-    for (role, name), (value, _) in context.connections.items():
+    for (role, name), (value, _) in lab.context.connections.items():
         connections.setdefault(role, {})[name] = value
     return CanvasPlan(
         id=canvas.id,
@@ -151,7 +160,8 @@ def _planned(
         nodes=tuple(nodes),
         loops=tuple(loops),
         connections=connections,
-        tips_used=context.tips.used(),
+        deck=lab.deck,
+        tips_used=lab.context.tips.used(),
         warnings=tuple(_warnings(canvas, loops)),
     )
 

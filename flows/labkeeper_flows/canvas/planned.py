@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from labkeeper_api.errors import Problem
+from labkeeper_flows.canvas.deck import Deck
 from labkeeper_flows.canvas.document import Shape
 from labkeeper_flows.canvas.loops import LoopRule
 from labkeeper_flows.canvas.nodes.base import Category, RetryPolicy
@@ -82,6 +83,8 @@ class CanvasPlan:
     loops: tuple[PlannedLoop, ...]
     connections: Mapping[Role, Mapping[str, Any]]
     """How the canvas names its devices: `{ot2: {robot_ip: ...}, squidstat: {com_port: ...}}`."""
+    deck: Deck
+    """What stands on the robot's deck when the canvas begins."""
     tips_used: Mapping[str, tuple[str, ...]]
     """Rack -> tips that are gone when all planned cycles have run, those that were gone before among them."""
     warnings: tuple[Problem, ...] = field(default=())
