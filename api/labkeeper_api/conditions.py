@@ -37,6 +37,7 @@ class Reason(StrEnum):
     PREFECT_UNAVAILABLE = "PrefectUnavailable"
     POOL_NOT_READY = "PoolNotReady"
     WORKFLOW_NOT_READY = "WorkflowNotReady"
+    DOCUMENT_NOT_FOUND = "DocumentNotFound"
     # stalled: a person has to act
     INVALID_SPEC = "InvalidSpec"
     UNKNOWN_FLOW = "UnknownFlow"
@@ -45,6 +46,7 @@ class Reason(StrEnum):
     UNKNOWN_WORKFLOW = "UnknownWorkflow"
     UNSUITABLE_POOL = "UnsuitablePool"
     INVALID_PARAMETERS = "InvalidParameters"
+    INVALID_DOCUMENT = "InvalidDocument"
     RETRIES_FORBIDDEN = "RetriesForbidden"
     CONFLICT = "Conflict"
     IMMUTABLE = "Immutable"

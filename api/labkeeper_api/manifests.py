@@ -43,12 +43,36 @@ class Manifest:
         return Problem(format_path(path), message, hint, self.line_of(*path), self.source)
 
 
+@dataclass(frozen=True)
+class ConfigMap:
+    """A ConfigMap that stands beside the manifests: canvases and protocols are kept in them."""
+
+    namespace: str
+    name: str
+    data: Mapping[str, str]
+    source: str = ""
+    lines: Mapping[NodePath, int] = field(default_factory=dict)
+
+    def wire(self) -> dict[str, Any]:
+        """As JSON-ready data, for `of`."""
+        return {"namespace": self.namespace, "name": self.name, "data": dict(self.data)}
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> ConfigMap:
+        """From what `wire` gave."""
+        return cls(raw["namespace"], raw["name"], raw["data"])
+
+
 @dataclass
 class Parsed:
-    """What a file holds, as far as it could be read; `foreign` counts the objects that are not Labkeeper's."""
+    """What a file holds, as far as it could be read.
+
+    `foreign` counts the objects that are not Labkeeper's; ConfigMaps, which it only reads, are among them.
+    """
 
     manifests: list[Manifest] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    config_maps: list[ConfigMap] = field(default_factory=list)
     foreign: int = 0
 
 
@@ -61,7 +85,10 @@ def parse(text: str | bytes, source: str = "", *, among_others: bool = False) ->
     found = read(text, source)
     parsed = Parsed(problems=list(found.problems))
     for document in found.documents:
-        if among_others and _is_foreign(document.data):
+        if _is_config_map(document.data):
+            parsed.foreign += 1
+            _config_map(document, source, parsed)
+        elif among_others and _is_foreign(document.data):
             parsed.foreign += 1
         else:
             _object(document, source, parsed)
@@ -115,6 +142,25 @@ def _is_foreign(data: Any) -> bool:
     version, kind = data.get("apiVersion"), data.get("kind")
     ours = str(version).startswith(f"{GROUP}/") or (isinstance(kind, str) and kind.lower().startswith("lab"))
     return not ours
+
+
+def _is_config_map(data: Any) -> bool:
+    return isinstance(data, dict) and data.get("apiVersion") == "v1" and data.get("kind") == "ConfigMap"
+
+
+def _config_map(document: Document, source: str, parsed: Parsed) -> None:
+    metadata, data = document.data.get("metadata"), document.data.get("data") or {}
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(name, str) or not name:
+        where = nearest_line(document.lines, ("metadata", "name"))
+        parsed.problems.append(Problem("metadata.name", "is missing", "", where, source))
+        return
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        where = nearest_line(document.lines, ("data",))
+        parsed.problems.append(Problem("data", "must be a mapping of names to texts", "", where, source))
+        return
+    namespace = str(metadata.get("namespace") or "default")
+    parsed.config_maps.append(ConfigMap(namespace, name, data, source, document.lines))
 
 
 def _object(document: Document, source: str, parsed: Parsed) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from labkeeper.embedded.lab import EmbeddedLab, LabPaths
 from labkeeper_api.kinds import LabObject
+from labkeeper_api.manifests import ConfigMap
 from labkeeper_operator.objects import Key
 
 
@@ -22,7 +23,7 @@ class LabAccess(Protocol):
     ui_url: str
     api_url: str
 
-    def apply(self, objects: Iterable[LabObject], folder: Path) -> None:
+    def apply(self, objects: Iterable[LabObject], folder: Path, config_maps: Iterable[ConfigMap] = ()) -> None:
         """Take in objects; paths in them are relative to `folder`."""
 
     def read(self, key: Key) -> dict[str, Any] | None:
@@ -41,9 +42,9 @@ class OwnLab:
         self.ui_url = lab.server.url
         self.api_url = lab.server.api_url
 
-    def apply(self, objects: Iterable[LabObject], folder: Path) -> None:
+    def apply(self, objects: Iterable[LabObject], folder: Path, config_maps: Iterable[ConfigMap] = ()) -> None:
         """Take in objects; paths in them are relative to `folder`."""
-        self._lab.apply(objects, folder)
+        self._lab.apply(objects, folder, config_maps)
 
     def read(self, key: Key) -> dict[str, Any] | None:
         """An object as it is now."""
@@ -62,10 +63,10 @@ class JoinedLab:
     ui_url: str
     api_url: str
 
-    def apply(self, objects: Iterable[LabObject], folder: Path) -> None:
+    def apply(self, objects: Iterable[LabObject], folder: Path, config_maps: Iterable[ConfigMap] = ()) -> None:
         """Take in objects; paths in them are relative to `folder`."""
         raw = [obj.model_dump(mode="json", by_alias=True, exclude_none=True) for obj in objects]
-        self._send({"objects": raw, "folder": str(folder)})
+        self._send({"objects": raw, "folder": str(folder), "configMaps": [found.wire() for found in config_maps]})
 
     def read(self, key: Key) -> dict[str, Any] | None:
         """An object as it is now."""

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labkeeper.canvas.recognition import Document, Kind, recognise
 from labkeeper_api.errors import Problem
-from labkeeper_api.manifests import Manifest, parse, repeated
+from labkeeper_api.manifests import ConfigMap, Manifest, parse, repeated
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -17,13 +18,15 @@ class Loaded:
     """Manifests that were asked for, and those that only stand beside them.
 
     `passed_over` are files of a folder that hold nothing of Labkeeper's, such as a kustomization or a driver's
-    configuration.
+    configuration. `documents` are the canvases and protocols that were asked for. `config_maps` are those of all files.
     """
 
     manifests: list[Manifest] = field(default_factory=list)
     beside: list[Manifest] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     passed_over: list[Path] = field(default_factory=list)
+    documents: list[Document] = field(default_factory=list)
+    config_maps: list[ConfigMap] = field(default_factory=list)
 
     @property
     def all(self) -> list[Manifest]:
@@ -45,7 +48,7 @@ def load(paths: Iterable[Path], *, with_siblings: bool) -> Loaded:
             if file.resolve() not in read:
                 read[file.resolve()] = file
                 _read(file, loaded, in_folder=in_folder)
-    if loaded.passed_over and not loaded.manifests and not loaded.problems:
+    if loaded.passed_over and not (loaded.manifests or loaded.problems or loaded.documents):
         folder = str(loaded.passed_over[0].parent)
         loaded.problems.append(
             Problem("", "the folder holds no manifest", "its files are not Labkeeper's", source=folder)
@@ -55,7 +58,11 @@ def load(paths: Iterable[Path], *, with_siblings: bool) -> Loaded:
     loaded.problems.extend(across)
     if with_siblings:
         for file in _siblings(read):
-            loaded.beside.extend(parse(_bytes(file), str(file)).manifests)
+            text = _bytes(file)
+            if recognise(file.name, text, among_others=True) is Kind.MANIFEST:
+                parsed = parse(text, str(file), among_others=True)
+                loaded.beside.extend(parsed.manifests)
+                loaded.config_maps.extend(parsed.config_maps)
     known: set[tuple[str, str]] = set()
     loaded.beside = [m for m in loaded.beside if _is_new(m, known, {_identity(m) for m in loaded.manifests})]
     return loaded
@@ -87,10 +94,15 @@ def _read(file: Path, loaded: Loaded, *, in_folder: bool) -> None:
     except OSError as error:
         loaded.problems.append(Problem("", f"cannot be read: {error.strerror}", source=str(file)))
         return
+    kind = recognise(file.name, text, among_others=in_folder)
+    if kind is not Kind.MANIFEST:
+        loaded.documents.append(Document(kind, str(file), text))
+        return
     parsed = parse(text, str(file), among_others=in_folder)
     loaded.manifests.extend(parsed.manifests)
     loaded.problems.extend(parsed.problems)
-    if parsed.foreign and not parsed.manifests and not parsed.problems:
+    loaded.config_maps.extend(parsed.config_maps)
+    if parsed.foreign and not parsed.manifests and not parsed.problems and not parsed.config_maps:
         loaded.passed_over.append(file)
 
 

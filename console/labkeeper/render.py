@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from labkeeper.runs import RunRecord
 from labkeeper_api.errors import Problem
+
+if TYPE_CHECKING:
+    from labkeeper.runs import RunRecord
 
 STYLES = {
     "Completed": "green",

@@ -19,9 +19,10 @@ from labkeeper.embedded.lab import running_info, running_lab
 from labkeeper.render import err, runs_table
 from labkeeper.runs import Runner, RunRecord, journals, new_run
 from labkeeper_api.catalog import builtin_catalog, parameter_problems
+from labkeeper_api.document_flows import document_entry
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds import LabDevice, LabPool, LabRun, LabWorkflow
-from labkeeper_api.manifests import Manifest
+from labkeeper_api.manifests import ConfigMap, Manifest
 from labkeeper_api.suggestions import did_you_mean
 
 
@@ -33,6 +34,7 @@ class Plan:
     runs: tuple[LabRun, ...]
     workflows: Mapping[str, LabWorkflow]
     devices: tuple[LabDevice, ...]
+    config_maps: tuple[ConfigMap, ...] = ()
 
 
 def plan_session(paths: Iterable[Path], parameters: dict[str, Any], only: list[str]) -> Plan:
@@ -46,7 +48,7 @@ def plan_session(paths: Iterable[Path], parameters: dict[str, Any], only: list[s
     _check_selection(only, asked)
     runs = _runs(wanted_runs, [m for m in asked if not only or m.object.metadata.name in only], parameters)
     manifests = _needed(loaded, runs)
-    findings = validation.check(manifests, catalog, on_this_host=True)
+    findings = validation.check(manifests, catalog, config_maps=loaded.config_maps, on_this_host=True)
     problems = [*findings.problems, *findings.notes]
     workflows = {m.object.metadata.name: m.object for m in manifests if isinstance(m.object, LabWorkflow)}
     if not problems:
@@ -59,7 +61,7 @@ def plan_session(paths: Iterable[Path], parameters: dict[str, Any], only: list[s
     if not runs:
         raise InvalidInput([Problem("", "the files hold no LabWorkflow, so there is nothing to run")])
     devices = tuple(m.object for m in manifests if isinstance(m.object, LabDevice))
-    return Plan(tuple(manifests), tuple(runs), workflows, devices)
+    return Plan(tuple(manifests), tuple(runs), workflows, devices, tuple(loaded.config_maps))
 
 
 def _check_selection(only: list[str], asked: list[Manifest]) -> None:
@@ -117,7 +119,8 @@ def _run_problems(
 ) -> list[Problem]:
     """What is wrong with a run's parameters, for the flow and for the devices that would carry it out."""
     workflow = workflows[run.spec.workflow_ref.name]
-    entry = builtin_catalog().get(workflow.spec.flow.name) if workflow.spec.flow.name else None
+    flow = workflow.spec.flow
+    entry = builtin_catalog().get(flow.name) if flow.name else document_entry(flow)
     if entry is None:
         return []
     merged = {**workflow.spec.parameters, **run.spec.parameters}
@@ -160,7 +163,7 @@ class Session:
         async with self._access() as access:
             self._lab = {"home": str(self._home), "uiUrl": access.ui_url, "apiUrl": access.api_url}
             for manifest in self._plan.manifests:
-                access.apply([manifest.object], manifest.folder)
+                access.apply([manifest.object], manifest.folder, self._plan.config_maps)
             self._tell(f"applied {_counted(self._plan.manifests)}")
             self._runner = Runner(access, self._show)
             if self._live is not None:

@@ -42,6 +42,7 @@ def examine(home: Path) -> list[Finding]:
         _python(),
         *(_package(name, module) for name, module in (("prefect", "prefect.server.api.server"), ("kopf", "kopf"))),
         _package("dynamixel-sdk", "dynamixel_sdk"),
+        _ot2_simulator(),
         _home(home),
         _disk(home),
         _port(),
@@ -68,6 +69,28 @@ def _package(name: str, module: str) -> Finding:
     except Exception as error:  # noqa: BLE001 - whatever keeps it from being imported is the finding
         return Finding(name, Verdict.MISSING, f"{type(error).__name__}: {error}", "run `make setup`")
     return Finding(name, Verdict.OK, importlib.metadata.version(name))
+
+
+def _ot2_simulator() -> Finding:
+    """A Python with the simulator: a project of its own, since its packages do not go with ours."""
+    named = os.environ.get("LABKEEPER_OT2_SIMULATOR")
+    own = Path(__file__).resolve().parents[2] / "images" / "ot2-simulator" / ".venv" / "bin" / "python"
+    python = Path(named) if named else own
+    hint = "for simulated OT-2 robots: run `make setup-ot2-simulator`, or name a Python with LABKEEPER_OT2_SIMULATOR"
+    if not python.exists():
+        return Finding("OT-2 simulator", Verdict.OPTIONAL, f"no {python}", hint)
+    # In a folder of its own: beside the sources it would be found without being installed.
+    done = subprocess.run(
+        [str(python), "-P", "-c", "import ot2_simulator, opentrons; print(opentrons.__version__)"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip() or "it ended without a word").splitlines()[-1]
+        return Finding("OT-2 simulator", Verdict.OPTIONAL, f"{python}: {last}", hint)
+    return Finding("OT-2 simulator", Verdict.OK, f"{python}, opentrons {done.stdout.split()[-1]}")
 
 
 def _home(home: Path) -> Finding:

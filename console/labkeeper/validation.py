@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labkeeper.canvas import flow_document
 from labkeeper_api.catalog import Catalog, CatalogEntry, parameter_problems
+from labkeeper_api.document_flows import document_entry
 from labkeeper_api.errors import Problem, Stalled
 from labkeeper_api.kinds import LabDevice, LabPool, LabRun, LabWorkflow
 from labkeeper_api.kinds.labpool import DEFAULT_QUEUE, PoolType
-from labkeeper_api.manifests import Manifest
+from labkeeper_api.manifests import ConfigMap, Manifest
 from labkeeper_api.suggestions import did_you_mean
 from labkeeper_devices.drivers.registry import DRIVERS
 from labkeeper_operator.reconcile.workflows import names
@@ -35,8 +37,9 @@ class Findings:
 class World:
     """All objects of the files by kind and name."""
 
-    def __init__(self, manifests: Iterable[Manifest]) -> None:
+    def __init__(self, manifests: Iterable[Manifest], config_maps: Iterable[ConfigMap] = ()) -> None:
         self.manifests = list(manifests)
+        self.config_maps = {(found.namespace, found.name): found for found in config_maps}
         self.pools = {m.object.metadata.key: m.object for m in self.manifests if isinstance(m.object, LabPool)}
         self.workflows = {m.object.metadata.key: m.object for m in self.manifests if isinstance(m.object, LabWorkflow)}
         self.devices = [m for m in self.manifests if isinstance(m.object, LabDevice)]
@@ -56,14 +59,19 @@ class World:
 
 
 def check(
-    manifests: Iterable[Manifest], catalog: Catalog, *, beside: Iterable[Manifest] = (), on_this_host: bool = False
+    manifests: Iterable[Manifest],
+    catalog: Catalog,
+    *,
+    beside: Iterable[Manifest] = (),
+    config_maps: Iterable[ConfigMap] = (),
+    on_this_host: bool = False,
 ) -> Findings:
     """Check manifests against each other and against what stands beside them.
 
     With `on_this_host`, a device whose hardware is not on this host is a problem; else that is only noted.
     """
     checked = list(manifests)
-    world = World([*checked, *beside])
+    world = World([*checked, *beside], config_maps)
     findings = Findings()
     for manifest in checked:
         match manifest.object:
@@ -88,6 +96,9 @@ def _check_workflow(
         _check_placement(manifest, workflow, pool, entry, findings)
     if entry is None:
         return
+    problems, notes = flow_document.check(manifest, workflow, world.config_maps)
+    findings.problems += problems
+    findings.notes += notes
     if workflow.spec.retries and entry.physical and not entry.idempotent:
         message = f"flow {entry.name!r} moves hardware and is not idempotent, so it is never tried again by itself"
         findings.problems.append(manifest.problem(("spec", "retries"), message, "remove retries"))
@@ -105,7 +116,7 @@ def _check_workflow(
 def _entry(manifest: Manifest, workflow: LabWorkflow, catalog: Catalog, findings: Findings) -> CatalogEntry | None:
     name = workflow.spec.flow.name
     if name is None:
-        return None
+        return document_entry(workflow.spec.flow)
     entry = catalog.get(name)
     if entry is None:
         hint = did_you_mean(name, catalog.names())
@@ -178,7 +189,8 @@ def _check_run(manifest: Manifest, run: LabRun, world: World, catalog: Catalog, 
         path = ("spec", "workflowRef", "name")
         findings.notes.append(_missing(manifest, "LabWorkflow", path, world.workflows))
         return
-    entry = catalog.get(workflow.spec.flow.name) if workflow.spec.flow.name else None
+    flow = workflow.spec.flow
+    entry = catalog.get(flow.name) if flow.name else document_entry(flow)
     if entry is None:
         return
     merged = {**workflow.spec.parameters, **run.spec.parameters}

@@ -17,35 +17,42 @@ from labkeeper_operator.kube.handlers import register
 from labkeeper_operator.prefect_api.session import PrefectSession, open_session
 from labkeeper_operator.reconcilers import Surroundings
 from labkeeper_operator.settings import OperatorSettings
+from labkeeper_operator.sources import CanvasCheck
 
 log = logging.getLogger(__name__)
 
 
-def run(settings: OperatorSettings) -> None:
-    """Run the operator until SIGTERM or SIGINT."""
+def run(settings: OperatorSettings, canvas_problems: CanvasCheck | None = None) -> None:
+    """Run the operator until SIGTERM or SIGINT. `canvas_problems`: the canvas engine's check, for who has it."""
     load_configuration()
-    asyncio.run(serve(settings))
+    asyncio.run(serve(settings, canvas_problems=canvas_problems))
 
 
-async def serve(settings: OperatorSettings, stop: asyncio.Event | None = None) -> None:
+async def serve(
+    settings: OperatorSettings, stop: asyncio.Event | None = None, *, canvas_problems: CanvasCheck | None = None
+) -> None:
     """Run the operator until `stop` is set, or until a signal where it is not given."""
     cluster = KubernetesCluster(settings.namespaces)
     try:
         async with open_session(writers=settings.prefect_writers) as session:
-            await _serve(settings, cluster, session, stop)
+            await _serve(settings, cluster, session, stop, canvas_problems)
     finally:
         cluster.close()
 
 
 async def _serve(
-    settings: OperatorSettings, cluster: KubernetesCluster, session: PrefectSession, stop: asyncio.Event | None
+    settings: OperatorSettings,
+    cluster: KubernetesCluster,
+    session: PrefectSession,
+    stop: asyncio.Event | None,
+    canvas_problems: CanvasCheck | None,
 ) -> None:
     ui_url = settings.prefect_ui_url or session.api_url.rstrip("/").removesuffix("/api")
     controller = Controller(
         cluster,
         session,
         load_catalog(settings),
-        Surroundings(ui_url=ui_url),
+        Surroundings(ui_url=ui_url, documents=cluster, canvas_problems=canvas_problems),
         clock=lambda: datetime.now(UTC),
         poll=settings.poll_seconds,
         resync=settings.resync_seconds,

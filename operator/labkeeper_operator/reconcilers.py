@@ -22,6 +22,7 @@ from labkeeper_operator.prefect_api.reads import PrefectReader
 from labkeeper_operator.reconcile import devices, pools, runs, workflows
 from labkeeper_operator.reconcile.histories import Histories
 from labkeeper_operator.reconcile.observed import ObservedDeployment, ObservedRun
+from labkeeper_operator.sources import CanvasCheck, DocumentSource, document
 
 POOL_ROUNDS = 5
 """Looks at a pool until it is as wanted: creating, adding queues and ordering them are rounds of their own."""
@@ -34,12 +35,15 @@ class Surroundings:
     """What differs between a cluster and the embedded lab.
 
     `kubernetes_pool_type` is the type of work pool that a LabPool of type kubernetes becomes; `job_variables` are given
-    to every run there.
+    to every run there. `documents` is where canvases and protocols are kept; `canvas_problems` is the canvas engine's
+    check, for an operator that was started by a process that has it.
     """
 
     kubernetes_pool_type: str = "kubernetes"
     job_variables: dict[str, Any] = field(default_factory=dict)
     ui_url: str | None = None
+    documents: DocumentSource | None = None
+    canvas_problems: CanvasCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,8 @@ class WorkflowReconciler:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self._documents: dict[str, str | None] = {}
+        """By uid, as last read."""
 
     async def observe(self, wanted: Iterable[LabWorkflow]) -> list[ObservedDeployment]:
         """The deployments that these workflows own or claim."""
@@ -122,7 +128,8 @@ class WorkflowReconciler:
 
     async def reconcile(self, workflow: LabWorkflow, seen: list[ObservedDeployment]) -> Outcome:
         """Bring the deployment and its schedules into line."""
-        lab = self._lab
+        lab, around = self._lab, self._lab.surroundings
+        self._documents[workflow.metadata.uid] = await document(workflow, around.documents, around.canvas_problems)
         world = self.world(workflow, seen)
         plan = workflows.plan(workflow, world)
         applied = await lab.gateway.apply(plan)
@@ -159,6 +166,7 @@ class WorkflowReconciler:
         await self._lab.gateway.apply(workflows.plan_deletion(workflow, owned))
         for deployment in owned:
             self._lab.histories.forget(deployment.id)
+        self._documents.pop(uid, None)
         return Outcome(release=True)
 
     def world(self, workflow: LabWorkflow, seen: list[ObservedDeployment]) -> workflows.WorkflowWorld:
@@ -175,6 +183,7 @@ class WorkflowReconciler:
             owned=tuple(d for d in seen if d.owner == meta.uid),
             claimed_by=f"{holder.namespace}/{holder.name}" if holder else None,
             left_by=self._left_by(workflow, observed),
+            document=self._documents.get(meta.uid),
             job_variables=lab.surroundings.job_variables,
             ui_url=lab.surroundings.ui_url,
         )

@@ -15,7 +15,7 @@ from labkeeper_api.kinds.base import (
     PrinterColumn,
     Status,
 )
-from labkeeper_api.meta import ApiModel, Cel, Name, all_different
+from labkeeper_api.meta import DNS_SUBDOMAIN, ApiModel, Cel, Name, all_different
 from labkeeper_api.schedules import Schedule
 
 ENTRYPOINT = "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*[.:][A-Za-z_][A-Za-z0-9_]*$"
@@ -24,14 +24,78 @@ ENTRYPOINT = "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*[.:][A-Za-z_][A
 FREE_FORM = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
+MAX_INLINE = 65536
+"""Most characters of a document that stands in the resource itself; a longer one is kept in a ConfigMap or a file."""
+
+ONE_SOURCE = (
+    "give exactly one flow source: flow.name for a flow of the catalog, flow.entrypoint for a function in job.image, "
+    "flow.canvas for a canvas, or flow.protocol for an Opentrons protocol"
+)
+ONE_CANVAS = "give exactly one of canvas.inline, canvas.configMapRef and canvas.file"
+ONE_PROTOCOL = "give exactly one of protocol.configMapRef and protocol.file"
+DRY_RUN = "dryRun is for flow.canvas and flow.protocol; for other flows, simulate is a field of the LabDevice"
+
+
+class ConfigMapRef(ApiModel):
+    """One document in a ConfigMap of the same namespace."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
+    """Name of the ConfigMap."""
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern="^[-._a-zA-Z0-9]+$")]
+    """Key in its `data`."""
+
+
+DocumentFile = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class CanvasSource(ApiModel):
+    """A canvas: the nodes of an experiment and how they follow each other, as JSON."""
+
+    cel_rules: ClassVar[tuple[Cel, ...]] = (
+        Cel("[has(self.inline), has(self.configMapRef), has(self.file)].filter(given, given).size() == 1", ONE_CANVAS),
+    )
+
+    inline: Annotated[str, Field(min_length=1, max_length=MAX_INLINE)] | None = None
+    """The text of the canvas."""
+    config_map_ref: ConfigMapRef | None = None
+    """The ConfigMap that holds the text."""
+    file: DocumentFile | None = None
+    """With `labkeeper run` and `labkeeper up`: its path relative to the manifest. A cluster cannot read it."""
+
+    @model_validator(mode="after")
+    def _one(self) -> CanvasSource:
+        if [self.inline, self.config_map_ref, self.file].count(None) != 2:
+            raise ValueError(ONE_CANVAS)
+        return self
+
+
+class ProtocolSource(ApiModel):
+    """An Opentrons protocol, in Python or in JSON; the robot analyses it before anything moves."""
+
+    cel_rules: ClassVar[tuple[Cel, ...]] = (
+        Cel("[has(self.configMapRef), has(self.file)].filter(given, given).size() == 1", ONE_PROTOCOL),
+    )
+
+    config_map_ref: ConfigMapRef | None = None
+    """The ConfigMap that holds the text; its key ends in `.py` or `.json`."""
+    file: DocumentFile | None = None
+    """With `labkeeper run` and `labkeeper up`: its path relative to the manifest. A cluster cannot read it."""
+
+    @model_validator(mode="after")
+    def _one(self) -> ProtocolSource:
+        if (self.config_map_ref is None) == (self.file is None):
+            raise ValueError(ONE_PROTOCOL)
+        return self
+
+
 class FlowSource(ApiModel):
     """What is run: exactly one source."""
 
     cel_rules: ClassVar[tuple[Cel, ...]] = (
         Cel(
-            "[has(self.name), has(self.entrypoint)].filter(given, given).size() == 1",
-            "give exactly one flow source: flow.name for a flow of the catalog, "
-            "or flow.entrypoint for a function in job.image",
+            "[has(self.name), has(self.entrypoint), has(self.canvas), has(self.protocol)]"
+            ".filter(given, given).size() == 1",
+            ONE_SOURCE,
         ),
     )
 
@@ -39,14 +103,15 @@ class FlowSource(ApiModel):
     """A flow of the built-in catalog, such as `plate-resort.activate-hotel`; `labkeeper flows` lists them."""
     entrypoint: Annotated[str, Field(min_length=3, max_length=300, pattern=ENTRYPOINT)] | None = None
     """Module path of a Prefect flow, such as `my_lab.flows:measure`, importable where the run is carried out."""
+    canvas: CanvasSource | None = None
+    """A canvas; it runs on a pool of type kubernetes, with each device through the agent that owns it."""
+    protocol: ProtocolSource | None = None
+    """An Opentrons protocol; it runs on a pool of type kubernetes, on the robot through the agent that owns it."""
 
     @model_validator(mode="after")
     def _one_source(self) -> FlowSource:
-        if (self.name is None) == (self.entrypoint is None):
-            raise ValueError(
-                "give exactly one flow source: flow.name for a flow of the catalog, "
-                "or flow.entrypoint for a function in job.image"
-            )
+        if [self.name, self.entrypoint, self.canvas, self.protocol].count(None) != 3:
+            raise ValueError(ONE_SOURCE)
         return self
 
 
@@ -91,6 +156,11 @@ class LabWorkflowSpec(ApiModel):
             "retries cannot be negative: 0 means that a failed run is not tried again",
             field_path=".retries",
         ),
+        Cel(
+            "!has(self.dryRun) || !self.dryRun || has(self.flow.canvas) || has(self.flow.protocol)",
+            DRY_RUN,
+            field_path=".dryRun",
+        ),
     )
 
     flow: FlowSource
@@ -119,6 +189,8 @@ class LabWorkflowSpec(ApiModel):
     """How long to wait before each retry, in seconds."""
     timeout_seconds: Annotated[int, Field(ge=1, le=2592000)] | None = None
     """A run that takes longer, in seconds, is stopped and fails."""
+    dry_run: bool = False
+    """For canvases and protocols: run on simulated devices only. A device that is not simulated refuses the run."""
     job: JobTemplate | None = None
     """How a run on a kubernetes pool is carried out."""
     tags: Annotated[
@@ -138,6 +210,8 @@ class LabWorkflowSpec(ApiModel):
     def _sound(self) -> LabWorkflowSpec:
         if self.retries < 0:
             raise ValueError("retries cannot be negative: 0 means that a failed run is not tried again")
+        if self.dry_run and self.flow.canvas is None and self.flow.protocol is None:
+            raise ValueError(DRY_RUN)
         names = [schedule.name for schedule in self.schedules]
         if len(set(names)) != len(names):
             raise ValueError("two schedules have the same name: every name may stand once")
@@ -206,7 +280,7 @@ class LabWorkflow(LabObject):
     short_name: ClassVar[str] = "lwf"
     status_model: ClassVar[type[Status]] = LabWorkflowStatus
     columns: ClassVar[tuple[PrinterColumn, ...]] = (
-        PrinterColumn("Flow", ".spec.flow['name','entrypoint']", description="What is run"),
+        PrinterColumn("Flow", ".spec.flow..['name','entrypoint','file']", description="What is run"),
         PrinterColumn("Pool", ".spec.placement.pool", description="LabPool that it runs on"),
         PrinterColumn("Last", ".status.lastRun.state", description="State of the last run"),
         PrinterColumn("Ended", ".status.lastRun.ended", "date", "When the last run ended"),

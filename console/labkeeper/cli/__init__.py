@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from labkeeper.cli import agent, device, doctor, flows, lab, operator, validate
+from labkeeper.cli import agent, canvas, device, doctor, flows, lab, operator, validate
 from labkeeper_api.errors import LabkeeperError
 
 app = typer.Typer(
@@ -15,8 +15,8 @@ app = typer.Typer(
     help=(
         "Labkeeper runs a self-driving laboratory: apply a LabWorkflow, and the lab carries it out.\n\n"
         "Begin with `labkeeper demo`, which needs no hardware and no cluster. `labkeeper run FILE` runs the workflows "
-        "of a manifest, `labkeeper up FOLDER` keeps a lab running, `labkeeper validate FILE` says what is wrong with a "
-        "manifest, `labkeeper doctor` what is missing on this machine."
+        "of a manifest, a canvas or an Opentrons protocol, `labkeeper up FOLDER` keeps a lab running, `labkeeper "
+        "validate FILE` says what is wrong with a file, `labkeeper doctor` what is missing on this machine."
     ),
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -42,6 +42,7 @@ doctor.register(app)
 flows.register(app)
 device.register(app)
 app.add_typer(agent.app, name="agent")
+app.add_typer(canvas.app, name="canvas")
 app.add_typer(operator.app, name="operator")
 
 

@@ -10,10 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from labkeeper.cli.options import HomeOption, Output, OutputOption, home_of
-from labkeeper.cli.validate import INVALID
+from labkeeper.canvas.recognition import Document
+from labkeeper.cli.canvas_run import CanvasOptions, document_of, run_document
+from labkeeper.cli.canvas_run import resume as resume_run
+from labkeeper.cli.examples import example
+from labkeeper.cli.options import HomeOption, Manager, Output, OutputOption, home_of
+from labkeeper.cli.refusing import refused
+from labkeeper_api.errors import InvalidInput
 
-DEMO_FOLDER = Path("examples") / "plate-resort"
+DEMO = ("plate-resort", "battery")
+"""Examples that `labkeeper demo` runs, in this order."""
+
+CANVASES = "Canvases and protocols"
 
 PortOption = Annotated[
     int | None,
@@ -30,21 +38,27 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     folder: Annotated[
-        Path | None, typer.Argument(help="Folder of manifests. Default: examples/plate-resort", show_default=False)
+        Path | None, typer.Argument(help="Folder of manifests. Default: all examples.", show_default=False)
     ] = None,
     output: OutputOption = Output.TEXT,
     home: HomeOption = None,
     port: PortOption = None,
 ) -> None:
-    """Show the whole path once: a simulated plate hotel, a tour of its four hotels, every angle verified.
+    """Show the whole path once: a tour of a simulated plate hotel, every angle verified, and a canvas in a battery lab.
 
-    Starts a Prefect server and a device agent, reconciles the example, runs it and ends everything again.
+    Starts a Prefect server and a device agent for each device, reconciles the examples, runs them one after another and
+    ends everything again. Exit code 0: all completed.
     """
-    _run([folder or _demo_folder()], {}, [], output, home, port, timeout=None)
+    _run([folder] if folder else [example(name) for name in DEMO], {}, [], output, home, port, timeout=None)
 
 
 def run(
-    files: Annotated[list[Path], typer.Argument(help="Manifest files, or folders of them.", show_default=False)],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Manifest files, or folders of them; or one canvas; or one Opentrons protocol.", show_default=False
+        ),
+    ] = None,
     parameters: Annotated[
         str | None, typer.Option(help="Parameters of the run as a JSON object.", show_default=False)
     ] = None,
@@ -59,19 +73,88 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(help="Give up and cancel after so many seconds.", min=0.1, show_default=False)
     ] = None,
+    manager: Annotated[
+        Manager | None,
+        typer.Option(
+            help="Of a canvas: `native` without Prefect, or `prefect` with a task for each node. Default: native.",
+            show_default=False,
+            rich_help_panel=CANVASES,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Simulate every device.", rich_help_panel=CANVASES)
+    ] = False,
+    lab: Annotated[
+        Path | None,
+        typer.Option(
+            help="Manifests with the LabDevices. Default: those beside the file.",
+            show_default=False,
+            rich_help_panel=CANVASES,
+        ),
+    ] = None,
+    policies: Annotated[
+        Path | None,
+        typer.Option(
+            help="Recovery policies and safety settings of the run.", show_default=False, rich_help_panel=CANVASES
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            help="Go on with this run where it ended; `labkeeper canvas runs` lists them.",
+            show_default=False,
+            rich_help_panel=CANVASES,
+        ),
+    ] = None,
+    export_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="What relative paths of a canvas are relative to. Default: this folder.",
+            show_default=False,
+            rich_help_panel=CANVASES,
+        ),
+    ] = None,
+    time_factor: Annotated[
+        float | None,
+        typer.Option(
+            help="How many times faster than real time a dry run goes. Default: 1000.",
+            min=0.001,
+            max=1000,
+            show_default=False,
+            rich_help_panel=CANVASES,
+        ),
+    ] = None,
     output: OutputOption = Output.TEXT,
     home: HomeOption = None,
     port: PortOption = None,
 ) -> None:
-    """Run the LabWorkflows of manifest files, one after another, and say how each ended.
+    """Run the LabWorkflows of manifest files, or a canvas, or an Opentrons protocol, and say how each ended.
 
     LabRuns in the files say which runs are wanted; without any, every LabWorkflow is run once. LabPools and LabDevices
     are taken from the files or from those beside them. Where `labkeeper up` keeps a lab in the same home, the runs go
     there; else a lab is started for them and ended afterwards. Ctrl-C cancels the run and waits until the hardware is
     at rest. Exit code 0: all completed, 1: one did not, 2: the input was refused.
+
+    A canvas runs on the LabDevices of `--lab` or beside it, natively or with a task for each node in Prefect. A
+    protocol is analysed by the robot first. Both are never simulated unless `--dry-run` or a LabDevice says so.
     """
+    options = CanvasOptions(manager, dry_run, lab, policies, resume, export_dir, time_factor)
+    try:
+        document = document_of(files or [])
+        _check_options(
+            files or [],
+            document,
+            options,
+            {"--parameters": parameters, "--param": param, "--workflow": workflow, "--timeout": timeout},
+        )
+    except InvalidInput as error:
+        refused(error, output)
+    if document is not None:
+        run_document(document, options, output, home, port)
+    if resume is not None:
+        resume_run(options, output, home, port)
     given = _parameters(parameters, param or [])
-    _run(files, given, workflow or [], output, home, port, timeout=timeout)
+    _run(files or [], given, workflow or [], output, home, port, timeout=timeout)
 
 
 def up(
@@ -107,8 +190,7 @@ def _run(
     timeout: float | None,
 ) -> None:
     from labkeeper.cli.prefect_environment import prepare
-    from labkeeper.render import err, out, problems_text, runs_table, tell
-    from labkeeper_api.errors import InvalidInput
+    from labkeeper.render import out, runs_table, tell
 
     prepare(home_of(home))
     from labkeeper.session import Session, plan_session
@@ -116,10 +198,7 @@ def _run(
     try:
         plan = plan_session(files, parameters, workflows)
     except InvalidInput as error:
-        if output is Output.JSON:
-            typer.echo(json.dumps({"ok": False, "problems": [p.__dict__ for p in error.problems]}, indent=2))
-        err.print(problems_text(error.problems), soft_wrap=True)
-        raise typer.Exit(INVALID) from None
+        refused(error, output)
     session = Session(plan, home_of(home), port, tell, live=output is Output.TEXT and sys.stderr.isatty())
     try:
         ok = asyncio.run(session.carry_out(timeout))
@@ -133,6 +212,22 @@ def _run(
         for line in session.footer():
             out.print(line, markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def _check_options(
+    files: list[Path], document: Document | None, options: CanvasOptions, of_manifests: dict[str, Any]
+) -> None:
+    """Refuse options that say nothing about what is run."""
+    if not files and options.resume is None:
+        raise typer.BadParameter("say what to run: manifests, a canvas or a protocol", param_hint="FILES")
+    if files and options.resume is not None:
+        raise typer.BadParameter("a run that is resumed knows its canvas: give no file", param_hint="FILES")
+    if document is None and options.resume is None and options.given:
+        message = "goes with a canvas or a protocol; for a LabWorkflow see its field dryRun and its LabDevices"
+        raise typer.BadParameter(message, param_hint=options.given[0])
+    given = [name for name, value in of_manifests.items() if value]
+    if (document is not None or options.resume is not None) and given:
+        raise typer.BadParameter("goes with LabWorkflows, not with a canvas or a protocol", param_hint=given[0])
 
 
 def _parameters(text: str | None, pairs: list[str]) -> dict[str, Any]:
@@ -157,12 +252,3 @@ def _parameters(text: str | None, pairs: list[str]) -> dict[str, Any]:
 
 def _no_constant(text: str) -> None:
     raise ValueError(f"{text} is not a number that JSON can hold")
-
-
-def _demo_folder() -> Path:
-    """The example beside us: below the working directory, else in the checkout that this command runs from."""
-    checkout = Path(__file__).resolve().parents[3]
-    for root in (Path.cwd(), checkout):
-        if (root / DEMO_FOLDER).is_dir():
-            return root / DEMO_FOLDER
-    raise typer.BadParameter(f"there is no {DEMO_FOLDER} here: give the folder of manifests", param_hint="FOLDER")

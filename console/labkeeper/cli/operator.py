@@ -25,9 +25,10 @@ def run() -> None:
     The cluster is that of the pod or of KUBECONFIG, the Prefect server the one that PREFECT_API_URL names. Further
     settings are environment variables that begin with LABKEEPER_, such as LABKEEPER_NAMESPACES.
     """
+    from labkeeper.canvas.checking import canvas_problems
     from labkeeper_operator.main import run as run_operator
     from labkeeper_operator.settings import OperatorSettings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    run_operator(OperatorSettings())
+    run_operator(OperatorSettings(), canvas_problems)

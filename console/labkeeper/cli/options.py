@@ -19,6 +19,15 @@ class Output(StrEnum):
     JSON = "json"
 
 
+class Manager(StrEnum):
+    """Who turns the plan of a canvas into commands."""
+
+    NATIVE = "native"
+    """The process of the run alone; nothing of Prefect is loaded."""
+    PREFECT = "prefect"
+    """A Prefect flow run with a task for each node."""
+
+
 def complete_unit(incomplete: str) -> list[str]:
     """Names of the units on this host, for shell completion."""
     return [unit.unit for unit in UnitDirectory.all(default_home()) if unit.unit.startswith(incomplete)]

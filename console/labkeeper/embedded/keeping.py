@@ -64,7 +64,9 @@ class FolderKeeper:
 
     def _reconcile(self) -> None:
         loaded = manifest_files.load([self._folder], with_siblings=False)
-        findings = validation.check(loaded.manifests, builtin_catalog(), on_this_host=True)
+        findings = validation.check(
+            loaded.manifests, builtin_catalog(), config_maps=loaded.config_maps, on_this_host=True
+        )
         problems = [*loaded.problems, *findings.problems]
         for problem in problems:
             self._tell(f"wrong: {problem}")
@@ -72,7 +74,7 @@ class FolderKeeper:
             self._tell(f"note: {note}")
         broken = {problem.source for problem in problems}
         sound = [m for m in loaded.manifests if m.source not in broken]
-        changed = self._lab.apply([m.object for m in sound], self._folder)
+        changed = self._lab.apply([m.object for m in sound], self._folder, loaded.config_maps)
         for key in changed:
             self._tell(f"{key} applied")
         self._remove_what_is_gone({Key(m.object.kind, *_place(m.object)) for m in sound}, keep=bool(broken))

@@ -11,7 +11,6 @@ import fcntl
 import json
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -21,14 +20,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from labkeeper.canvas.checking import canvas_problems
+from labkeeper.embedded.canvas_worker import CanvasWorker, process_worker
 from labkeeper.embedded.children import Child, ChildFailed
 from labkeeper.embedded.devices import Units
+from labkeeper.embedded.documents import Documents
 from labkeeper.embedded.server import EmbeddedServer
 from labkeeper.embedded.store import ObjectStore
 from labkeeper_api.catalog import builtin_catalog
 from labkeeper_api.errors import LabkeeperError
-from labkeeper_api.kinds import BY_KIND, LabDevice, LabObject, LabPool
+from labkeeper_api.kinds import BY_KIND, LabDevice, LabObject, LabPool, LabWorkflow
 from labkeeper_api.kinds.labpool import PoolType
+from labkeeper_api.manifests import ConfigMap
 from labkeeper_operator.controller import Controller
 from labkeeper_operator.objects import Key
 from labkeeper_operator.prefect_api.session import open_session
@@ -58,6 +61,11 @@ class LabPaths:
         return self.home / "objects.json"
 
     @property
+    def documents(self) -> Path:
+        """ConfigMaps, and where the files that workflows name are."""
+        return self.home / "documents.json"
+
+    @property
     def inbox(self) -> Path:
         """Where other processes put objects for a running lab."""
         return self.home / "inbox"
@@ -83,15 +91,21 @@ class EmbeddedLab:
     controller: Controller
     units: Units
     tell: Tell
+    documents: Documents
+    canvas_worker: CanvasWorker
     folders: dict[str, Path] = field(default_factory=dict)
     workers: dict[str, Child] = field(default_factory=dict)
 
-    def apply(self, objects: Iterable[LabObject], folder: Path) -> list[Key]:
+    def apply(self, objects: Iterable[LabObject], folder: Path, config_maps: Iterable[ConfigMap] = ()) -> list[Key]:
         """Take in objects; paths in them are relative to `folder`. The keys of those that changed."""
+        for found in config_maps:
+            self.documents.put(found.namespace, found.name, found.data)
         changed = []
         for obj in objects:
             if isinstance(obj, LabDevice):
                 self.folders[obj.metadata.key] = folder
+            if isinstance(obj, LabWorkflow):
+                self.documents.place(obj, folder)
             if self.store.apply(obj):
                 changed.append(Key(obj.kind, obj.metadata.namespace, obj.metadata.name))
         return changed
@@ -107,6 +121,8 @@ class EmbeddedLab:
             for line in await self.units.keep(self._wanted_units()):
                 self.tell(line)
             await self._keep_workers()
+            for line in await self.canvas_worker.keep():
+                self.tell(line)
             await asyncio.sleep(TICK_SECONDS)
 
     def _open(self, letter: dict[str, Any]) -> None:
@@ -115,7 +131,7 @@ class EmbeddedLab:
             self.remove(Key(which["kind"], which["namespace"], which["name"]))
             return
         objects = [BY_KIND[raw["kind"]].model_validate(raw) for raw in letter["objects"]]
-        self.apply(objects, Path(letter["folder"]))
+        self.apply(objects, Path(letter["folder"]), [ConfigMap.of(raw) for raw in letter.get("configMaps", ())])
 
     def _wanted_units(self) -> dict[str, tuple[LabDevice, str, Path]]:
         wanted = {}
@@ -136,16 +152,7 @@ class EmbeddedLab:
             if name in self.workers:
                 self.workers[name].check()
                 continue
-            worker = Child(
-                f"the worker of pool {name}",
-                [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", name],
-                log=self.paths.home / "logs" / f"worker-{name}.log",
-                env={
-                    "PREFECT_API_URL": self.server.api_url,
-                    "PREFECT_HOME": str(self.paths.home / "prefect"),
-                    "PREFECT_WORKER_QUERY_SECONDS": "1",
-                },
-            )
+            worker = process_worker(name, self.paths.home, self.server.api_url)
             await worker.start()
             self.workers[name] = worker
             self.tell(f"worker of pool {name} started")
@@ -166,14 +173,14 @@ async def running_lab(home: Path, tell: Tell, *, port: int | None = None) -> Asy
     """Start an embedded lab and end it with everything it started. Raises `LabRunning` or `ChildFailed`."""
     paths = LabPaths(home)
     async with AsyncExitStack() as stack:
-        stack.enter_context(_locked(paths))
+        stack.enter_context(locked(paths))
         server = EmbeddedServer(home, port)
         stack.push_async_callback(server.stop)
         began = asyncio.get_running_loop().time()
         await server.start()
         tell(f"Prefect server at {server.url} ({asyncio.get_running_loop().time() - began:.1f} s)")
         session = await stack.enter_async_context(open_session(api_url=server.api_url))
-        store = ObjectStore(paths.objects)
+        store, documents = ObjectStore(paths.objects), Documents(paths.documents)
         controller = Controller(
             store,
             session,
@@ -182,6 +189,8 @@ async def running_lab(home: Path, tell: Tell, *, port: int | None = None) -> Asy
                 kubernetes_pool_type="process",
                 job_variables={"working_dir": str(Path.cwd())},
                 ui_url=server.url,
+                documents=documents,
+                canvas_problems=canvas_problems,
             ),
             clock=lambda: datetime.now(UTC),
             poll=POLL_SECONDS,
@@ -190,7 +199,7 @@ async def running_lab(home: Path, tell: Tell, *, port: int | None = None) -> Asy
         for raw in store.all():
             controller.seen(raw)
         units = Units(home, server.api_url)
-        lab = EmbeddedLab(paths, server, store, controller, units, tell)
+        lab = EmbeddedLab(paths, server, store, controller, units, tell, documents, CanvasWorker(home, server.api_url))
         stack.push_async_callback(_stop_children, lab)
         _write_info(paths, server)
         stack.callback(paths.info.unlink, missing_ok=True)
@@ -240,10 +249,11 @@ async def _stop_children(lab: EmbeddedLab) -> None:
     await lab.units.stop()
     for worker in lab.workers.values():
         await worker.stop()
+    await lab.canvas_worker.stop()
 
 
 @contextmanager
-def _locked(paths: LabPaths) -> Iterator[None]:
+def locked(paths: LabPaths) -> Iterator[None]:
     """Own the home's lab. The lock goes with the process, however it ends."""
     paths.inbox.mkdir(parents=True, exist_ok=True)
     handle = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

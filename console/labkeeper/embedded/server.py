@@ -20,13 +20,15 @@ START_SECONDS = 120.0
 class EmbeddedServer:
     """One Prefect server."""
 
-    def __init__(self, home: Path, port: int | None = None) -> None:
+    def __init__(self, home: Path, port: int | None = None, *, host: str = "127.0.0.1") -> None:
         """`port` None takes Prefect's usual one if it is free, else any."""
         self.port = port if port is not None else _free_port()
         self.home = home
+        # Listening everywhere, it is reached here as any of this computer's addresses.
+        self._reached = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound to
         self._child = Child(
             "the Prefect server",
-            [sys.executable, "-m", LAUNCHER, "server", "start", "--host", "127.0.0.1", "--port", str(self.port)],
+            [sys.executable, "-m", LAUNCHER, "server", "start", "--host", host, "--port", str(self.port)],
             log=home / "logs" / "prefect-server.log",
             env=server_environment(home),
         )
@@ -34,7 +36,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """Where people open the UI."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._reached}:{self.port}"
 
     @property
     def api_url(self) -> str:
@@ -59,6 +61,10 @@ class EmbeddedServer:
     async def stop(self) -> None:
         """End it."""
         await self._child.stop()
+
+    def check(self) -> None:
+        """Raise `ChildFailed` if it has ended by itself."""
+        self._child.check()
 
     async def wait(self) -> int:
         """Wait until it ends."""

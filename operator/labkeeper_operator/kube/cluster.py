@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -12,8 +12,8 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from labkeeper_api.conditions import Reason
-from labkeeper_api.errors import Waiting
-from labkeeper_api.kinds import BY_KIND, LabObject
+from labkeeper_api.errors import Stalled, Waiting
+from labkeeper_api.kinds import BY_KIND, LabObject, LabWorkflow
 from labkeeper_api.meta import FINALIZER, GROUP, VERSION
 
 T = TypeVar("T")
@@ -28,6 +28,7 @@ class KubernetesCluster:
     def __init__(self, namespaces: tuple[str, ...] = ()) -> None:
         self._namespaces = namespaces
         self._api = client.CustomObjectsApi(client.ApiClient())
+        self._core = client.CoreV1Api(self._api.api_client)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="kubernetes")
 
     def close(self) -> None:
@@ -73,6 +74,19 @@ class KubernetesCluster:
         """Delete this very object."""
         precondition = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=obj.metadata.uid))
         await self._call(self._api.delete_namespaced_custom_object, *self._where(obj), body=precondition)
+
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """The `data` of a ConfigMap; None if there is none. Raises `Waiting`."""
+        found = await self._call(self._core.read_namespaced_config_map, name, namespace)
+        return None if found is None else dict(found.data or {})
+
+    async def file(self, workflow: LabWorkflow, path: str) -> str:
+        """Files of whoever wrote the manifest cannot be read here: says what to use instead. Raises `Stalled`."""
+        raise Stalled(
+            Reason.INVALID_DOCUMENT,
+            f"a cluster cannot read the file {path!r} of LabWorkflow {workflow.metadata.name!r}: put it into a "
+            "ConfigMap and name that with configMapRef",
+        )
 
     async def _patch_finalizers(self, obj: LabObject, names: list[str]) -> dict[str, Any] | None:
         patch = {"metadata": {"finalizers": names, "resourceVersion": obj.metadata.resource_version}}

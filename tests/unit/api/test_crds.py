@@ -130,8 +130,10 @@ def test_the_field_of_a_rule_is_there(kind: type[LabObject]) -> None:
         ("LabPool", ".spec", 1),
         ("LabPool", ".spec.type", 1),
         ("LabRun", ".spec", 1),
-        ("LabWorkflow", ".spec", 1),
+        ("LabWorkflow", ".spec", 2),
         ("LabWorkflow", ".spec.flow", 1),
+        ("LabWorkflow", ".spec.flow.canvas", 1),
+        ("LabWorkflow", ".spec.flow.protocol", 1),
         ("LabWorkflow", ".spec.schedules[]", 4),
     ],
 )
@@ -198,6 +200,9 @@ def resolves(schema: dict[str, Any], json_path: str) -> bool:
     head, _, choice = plain.partition("['")
     candidates = [f"{head}.{name}" for name in choice.rstrip("']").split("','")] if choice else [plain]
     known = {path for path, _ in nodes(schema)}
+    if head.endswith("."):  # `..` looks at all levels below
+        ends = [candidate.rsplit(".", 1)[1] for candidate in candidates]
+        return all(any(path.startswith(head[:-1]) and path.endswith(f".{end}") for path in known) for end in ends)
     return all(path in known or path == ".metadata.creationTimestamp" for path in candidates)
 
 

@@ -11,13 +11,17 @@ from labkeeper_api.kinds import LabAction, LabDevice, LabObject, LabPool, LabRun
 from labkeeper_api.kinds.labaction import LabActionSpec
 from labkeeper_api.kinds.labdevice import DriverConfig
 from labkeeper_api.kinds.labpool import LabPoolSpec
-from labkeeper_api.kinds.labworkflow import FlowSource, LabWorkflowSpec
+from labkeeper_api.kinds.labworkflow import CanvasSource, FlowSource, LabWorkflowSpec, ProtocolSource
 from labkeeper_api.meta import ApiModel
 from tests.unit import builders as b
 
 ONE_SOURCE = (
-    "give exactly one flow source: flow.name for a flow of the catalog, or flow.entrypoint for a function in job.image"
+    "give exactly one flow source: flow.name for a flow of the catalog, flow.entrypoint for a function in job.image, "
+    "flow.canvas for a canvas, or flow.protocol for an Opentrons protocol"
 )
+ONE_CANVAS = "give exactly one of canvas.inline, canvas.configMapRef and canvas.file"
+ONE_PROTOCOL = "give exactly one of protocol.configMapRef and protocol.file"
+DRY_RUN = "dryRun is for flow.canvas and flow.protocol; for other flows, simulate is a field of the LabDevice"
 SAME_PRIORITY = "two queues have the same priority: give every queue of the pool a priority of its own"
 SAME_SCHEDULE = "two schedules have the same name: every name may stand once"
 NEGATIVE_RETRIES = "retries cannot be negative: 0 means that a failed run is not tried again"
@@ -41,6 +45,18 @@ def problems(kind: type[LabObject], **changes: Any) -> list[dict[str, Any]]:
     [
         (LabWorkflow, {"flow": {}}, "flow", ONE_SOURCE),
         (LabWorkflow, {"flow": {"name": "a.b", "entrypoint": "a:b"}}, "flow", ONE_SOURCE),
+        (LabWorkflow, {"flow": {"name": "a.b", "canvas": {"inline": "{}"}}}, "flow", ONE_SOURCE),
+        (LabWorkflow, {"flow": {"canvas": {"file": "a.json"}, "protocol": {"file": "b.py"}}}, "flow", ONE_SOURCE),
+        (LabWorkflow, {"flow": {"canvas": {}}}, "flow.canvas", ONE_CANVAS),
+        (LabWorkflow, {"flow": {"canvas": {"inline": "{}", "file": "a.json"}}}, "flow.canvas", ONE_CANVAS),
+        (LabWorkflow, {"flow": {"protocol": {}}}, "flow.protocol", ONE_PROTOCOL),
+        (
+            LabWorkflow,
+            {"flow": {"protocol": {"configMapRef": {"name": "a", "key": "b.py"}, "file": "b.py"}}},
+            "flow.protocol",
+            ONE_PROTOCOL,
+        ),
+        (LabWorkflow, {"dryRun": True}, "", DRY_RUN),
         (LabWorkflow, {"retries": -1}, "", NEGATIVE_RETRIES),
         (LabWorkflow, {"schedules": [{"name": "a", "cron": "0 9 * * *"}] * 2}, "", SAME_SCHEDULE),
         (
@@ -169,7 +185,18 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert len(found) == 3
 
 
-@pytest.mark.parametrize("sentence", [ONE_SOURCE, SAME_PRIORITY, NEGATIVE_RETRIES, NEEDS_OUTCOME, ONE_CONFIG])
+@pytest.mark.parametrize(
+    "sentence",
+    [ONE_SOURCE, ONE_CANVAS, ONE_PROTOCOL, DRY_RUN, SAME_PRIORITY, NEGATIVE_RETRIES, NEEDS_OUTCOME, ONE_CONFIG],
+)
 def test_the_api_server_says_the_same_sentence(sentence: str) -> None:
-    models: tuple[type[ApiModel], ...] = (FlowSource, LabPoolSpec, LabWorkflowSpec, LabActionSpec, DriverConfig)
+    models: tuple[type[ApiModel], ...] = (
+        FlowSource,
+        CanvasSource,
+        ProtocolSource,
+        LabPoolSpec,
+        LabWorkflowSpec,
+        LabActionSpec,
+        DriverConfig,
+    )
     assert sentence in [rule.message for model in models for rule in model.cel_rules]
