@@ -19,6 +19,7 @@ from labkeeper_flows.canvas_run.context import RunContext
 from labkeeper_flows.canvas_run.data_steps import DataSteps
 from labkeeper_flows.canvas_run.ending import outcome_of
 from labkeeper_flows.canvas_run.events import Tell, silent
+from labkeeper_flows.canvas_run.exports import keep_measured
 from labkeeper_flows.canvas_run.node_run import NodeCarrier, NodeEnd
 from labkeeper_flows.canvas_run.outcome import RunOutcome, RunStatus
 from labkeeper_flows.canvas_run.ports import DeviceInfo, Devices
@@ -255,8 +256,21 @@ class CanvasRun:
 
     # Ending.
 
+    def _keep_measured(self, context: RunContext) -> None:
+        state = context.state
+        if state.suspended or any(event["operation"] == "export" for _, _, event, _ in state.steps):
+            return
+        try:
+            files = keep_measured(context)
+        except OSError as error:
+            context.say("ERROR", f"what was measured could not be written to files, the record has it: {error}")
+            return
+        if files:
+            context.note("measured", files=files)
+
     def _closed(self, context: RunContext) -> RunOutcome:
         with context.changed:
+            self._keep_measured(context)
             outcome = outcome_of(context)
             context.note("close", status=outcome.status.value)
         for result in outcome.nodes:

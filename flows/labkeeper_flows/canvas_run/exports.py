@@ -241,6 +241,25 @@ def _own(file: Path) -> list[str]:
         raise DataError(f"{file} is damaged: {error}") from error
 
 
+def keep_measured(context: RunContext) -> list[str]:
+    """Tables and plots of a run whose canvas exports nothing, in the run's own folder; their paths. Raises OSError."""
+    folder = context.settings.directory / "measured"
+    simulated = bool(experiment.simulation(context)["simulated"])
+    found: list[str] = []
+    for segment in tables.collected(context.plan, context.state):
+        curve = segment.curve
+        stem = naming.file_stem(f"{segment.name}_{{data_type}}", {"data_type": curve.kind})
+        number = 1
+        while str(folder / f"{stem}.csv") in found:
+            number += 1
+            stem = naming.file_stem(f"{segment.name}_{number}_{{data_type}}", {"data_type": curve.kind})
+        table, picture = folder / f"{stem}.csv", folder / f"{stem.removesuffix(f'_{curve.kind}')}.png"
+        durable.write(table, tables.table_of([segment], [curve.kind], curve.columns).csv())
+        durable.write(picture, plots.plot(segment, context.plan.name, simulated=simulated))
+        found += [str(table), str(picture)]
+    return found
+
+
 def kept_values(segments: list[Segment], column: str) -> list[float]:
     """All numbers of a column in the data that are kept, in order."""
     return [value for it in segments if column in it.curve.columns for value in it.curve.column(column)]

@@ -35,7 +35,11 @@ def plot(segment: Segment, title: str, *, simulated: bool) -> bytes:
     else:
         _over_time(axes, curve)
     cycle = f", cycle {segment.cycle}" if segment.cycle is not None else ""
-    axes.set_title(f"{title}\n{segment.label}: {curve.technique or curve.kind}{cycle}", fontsize=11, loc="left")
+    heading = axes.set_title(
+        f"{title}\n{segment.label}: {curve.technique or curve.kind}{cycle}", fontsize=11, loc="left"
+    )
+    # Names are people's: a dollar sign in them begins no formula.
+    heading.set_parse_math(False)
     axes.grid(visible=True, color="#d8dce2", linewidth=0.6)
     axes.set_axisbelow(True)
     if simulated:

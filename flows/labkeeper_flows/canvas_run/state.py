@@ -53,6 +53,8 @@ class RunState:
         """Every step that succeeded, with its ordinal and result."""
         self.log: list[Event] = []
         self.alerts: list[str] = []
+        self.measured: list[str] = []
+        """Files with what was measured, where the canvas exports nothing."""
         self.failures = 0
         self.step_count = 0
         self.loop_began: dict[str, datetime] = {}
@@ -84,7 +86,7 @@ class RunState:
         found = [
             path for _, _, event, result in self.steps if event["operation"] == "export" for path in result["files"]
         ]
-        return tuple(Path(path) for path in dict.fromkeys(found))
+        return tuple(Path(path) for path in dict.fromkeys([*found, *self.measured]))
 
     def _on_run(self, event: Event) -> None:
         self.began = self.moment(event)
@@ -181,6 +183,9 @@ class RunState:
 
     def _on_alert(self, event: Event) -> None:
         self.alerts.append(str(event["message"]))
+
+    def _on_measured(self, event: Event) -> None:
+        self.measured = list(event["files"])
 
     def _on_close(self, event: Event) -> None:
         self.closed = str(event["status"])

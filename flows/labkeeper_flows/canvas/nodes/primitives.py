@@ -12,6 +12,7 @@ from labkeeper_flows.canvas import motions
 from labkeeper_flows.canvas.context import Context, Spot
 from labkeeper_flows.canvas.deck import PIPETTES, Pipette, Placed, slot_number
 from labkeeper_flows.canvas.labware import Labware
+from labkeeper_flows.canvas.labware_definitions import definition_of
 from labkeeper_flows.canvas.motions import ot2
 from labkeeper_flows.canvas.nodes.base import Category, NodeParameters, NodeType
 from labkeeper_flows.canvas.nodes.primitive_parameters import (
@@ -71,7 +72,9 @@ def _load_custom(parameters: LoadCustomLabware, context: Context) -> list[Step]:
         hint = "give its definition with wells (Opentrons labware schema 2)"
         context.refuse(wrong, f"nothing is known of the wells of {load_name!r}", hint)
         return []
-    step = {"definition": p.definition} if p.definition is not None else {}
+    # The robot knows no custom labware by its name alone.
+    definition = p.definition if p.definition is not None else definition_of(found)
+    step = {"definition": definition} if definition is not None else {}
     return _place(p.slot, p.labware_name or load_name, found, context, "load_custom_labware", step)
 
 
