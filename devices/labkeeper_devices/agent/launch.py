@@ -18,7 +18,7 @@ from labkeeper_devices.agent.host import UnitDirectory
 from labkeeper_devices.agent.stopper import block_stop_signal
 from labkeeper_devices.drivers.registry import kind_of
 
-SIMULATOR_SECONDS = 30.0
+SIMULATOR_SECONDS = 120.0
 
 
 def run_agent(device: LabDevice, settings: AgentSettings, directory: UnitDirectory, folder: Path) -> None:

@@ -61,24 +61,24 @@ def test_each_role_finds_its_own() -> None:
             {},
             [ROBOT, OTHER],
             (
-                "ot2: the lab has several devices of driver ot2 (robot, other), and the canvas does not say which it means "
-                "(give each an alias of its own in spec.connection.aliases, and name that in the canvas)"
+                "ot2: the lab has several devices of driver ot2 (robot, other), and the canvas does not say which it "
+                "means (give each an alias of its own in spec.connection.aliases, and name that in the canvas)"
             ),
         ),
         (
             {Role.OT2: {"robot_ip": "10.0.0.7"}},
             [OTHER, device("twin", "ot2", aliases=["10.0.0.7"])],
             (
-                "ot2.robot_ip: the lab has several devices of driver ot2 (other, twin), all answer to robot_ip '10.0.0.7' "
-                "(give each an alias of its own in spec.connection.aliases, and name that in the canvas)"
+                "ot2.robot_ip: the lab has several devices of driver ot2 (other, twin), all answer to robot_ip "
+                "'10.0.0.7' (give each an alias of its own in spec.connection.aliases, and name that in the canvas)"
             ),
         ),
         (
             {Role.OT2: {"robot_ip": "10.0.0.7"}},
             [PUMPS],
             (
-                "ot2.robot_ip: no device of driver ot2 answers to robot_ip '10.0.0.7' (apply a LabDevice with driver: ot2 "
-                "and connection.aliases: [10.0.0.7]; a simulated one has simulate: {timeFactor: 100})"
+                "ot2.robot_ip: no device of driver ot2 answers to robot_ip '10.0.0.7' (apply a LabDevice with driver: "
+                "ot2 and connection.aliases: [10.0.0.7]; a simulated one has simulate: {timeFactor: 100})"
             ),
         ),
         (
