@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from labkeeper_api.errors import DeviceError, DeviceUnreachable, Interlocked, InvalidInput
+from labkeeper_devices.drivers.arduino import ArduinoDriver
 from labkeeper_devices.simulators.arduino import BoardControl, find_board, start_board
-from tests.integration.arduino.conftest import FACTOR, ArduinoDriver, BoardRig, do
+from tests.integration.arduino.conftest import FACTOR, BoardRig, do
 
 
 def test_opening_asks_only(board: BoardRig) -> None:
