@@ -55,7 +55,8 @@ class Comparison:
         """In a sentence."""
         how = simulation(self.time_factor, dry_run=True)
         if self.same:
-            return f"both managers sent the same {len(self.sides[0].commands)} commands to each device in the same order; {how}"
+            number = len(self.sides[0].commands)
+            return f"both managers sent each device the same commands in the same order, {number} in all; {how}"
         if any(side.completed != side.total for side in self.sides):
             return f"not every node completed; {how}"
         return f"the managers sent different commands; {how}"

@@ -1,27 +1,33 @@
 """The Prefect manager on one computer: with the server of the lab that runs in this home, else one for the run alone.
 
-The only module of canvas runs that knows Prefect. The work is the same engine's (`labkeeper_flows.canvas_run`).
+Imported only when that manager was chosen, after `prefect_environment.prepare`: Prefect reads its settings when it is
+imported. The work is the same engine's (`labkeeper_flows.canvas_run`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
 from labkeeper.canvas.devices import SocketDevices
 from labkeeper.canvas.preparing import Prepared
 from labkeeper.canvas.runs import Cancelling
-from labkeeper.cli.prefect_environment import prepare as prepare_prefect
 from labkeeper.embedded.lab import LabPaths, locked, running_info
 from labkeeper.embedded.server import EmbeddedServer
 from labkeeper_flows.canvas_run.events import Tell
 from labkeeper_flows.canvas_run.outcome import RunOutcome
+from labkeeper_flows.canvas_run.prefect_run import carry_out_in_prefect
 
 Say = Callable[[str], None]
+
+DRAIN_SECONDS = 10.0
 
 
 def carry_out_in_server(
@@ -76,13 +82,12 @@ async def prefect_server(home: Path, say: Say, *, port: int | None = None) -> As
 def _flow_run(
     prepared: Prepared, devices: SocketDevices, tell: Tell, cancelling: Cancelling, api_url: str
 ) -> RunOutcome:
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
-    prepare_prefect(prepared.settings.directory.parent.parent)
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
-    from labkeeper_flows.canvas_run.prefect_run import carry_out_in_prefect
-
     with temporary_settings(updates={PREFECT_API_URL: api_url}):
-        return carry_out_in_prefect(
-            prepared.plan, devices, prepared.settings, tell=tell, started=lambda run: cancelling.begin(run.cancel)
-        )
+        try:
+            return carry_out_in_prefect(
+                prepared.plan, devices, prepared.settings, tell=tell, started=lambda run: cancelling.begin(run.cancel)
+            )
+        finally:
+            # What Prefect still has to tell its server, as long as that is there.
+            APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+            EventsWorker.drain_all(timeout=DRAIN_SECONDS)

@@ -14,7 +14,7 @@ from typing import Any
 
 from labkeeper.canvas import lab_devices
 from labkeeper.canvas.devices import SocketDevices
-from labkeeper.canvas.lab_devices import Placed
+from labkeeper.canvas.lab_devices import DRY_RUN_FACTOR, Placed
 from labkeeper.canvas.preparing import Asked
 from labkeeper.canvas.runs import Cancelling, Say
 from labkeeper.canvas.units import held, units_of
@@ -26,7 +26,6 @@ from labkeeper_flows.canvas.steps import Role
 from labkeeper_flows.canvas_run.ports import DeviceInfo, StepKey
 
 LOOK_SECONDS = 0.25
-PREVIEW_FACTOR = 1000.0
 
 Show = Callable[[Progress], None]
 
@@ -74,7 +73,7 @@ def robot_of(asked: Asked) -> dict[Role, Placed]:
     """The robot that a protocol runs on. Raises `InvalidInput`."""
     devices = lab_devices.lab_devices(asked.lab, asked.beside, asked.home)
     if asked.dry_run:
-        return lab_devices.simulated({}, [Role.OT2], devices, asked.time_factor or PREVIEW_FACTOR)
+        return lab_devices.simulated({}, [Role.OT2], devices, asked.time_factor or DRY_RUN_FACTOR)
     return lab_devices.chosen({}, [Role.OT2], devices)
 
 

@@ -19,6 +19,7 @@ from labkeeper.canvas.devices import SocketDevices
 from labkeeper.canvas.preparing import Prepared
 from labkeeper.canvas.units import held, units_of
 from labkeeper.cli.options import Manager
+from labkeeper.cli.prefect_environment import prepare as prepare_prefect
 from labkeeper_flows.canvas_run.engine import CanvasRun
 from labkeeper_flows.canvas_run.events import Tell
 from labkeeper_flows.canvas_run.outcome import RunOutcome, RunStatus
@@ -96,6 +97,7 @@ def carry_out(
             outcome = run.carry_out()
             result = native_result(outcome)
         else:
+            prepare_prefect(home, quiet=True)
             from labkeeper.canvas.prefect_manager import carry_out_in_server
 
             outcome = carry_out_in_server(prepared, devices, home, tell=tell, say=say, cancelling=cancelling, port=port)

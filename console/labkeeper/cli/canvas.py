@@ -198,7 +198,7 @@ def compare(
     """
     from labkeeper.cli.prefect_environment import prepare
 
-    prepare(home_of(home))
+    prepare(home_of(home), quiet=True)
     from labkeeper.canvas.comparing import compare_managers, comparison_table
     from labkeeper.cli.examples import example
     from labkeeper.render import out, tell

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from labkeeper.canvas.checking import protocol_problems
+from labkeeper.canvas.lab_devices import DRY_RUN_FACTOR
 from labkeeper.canvas.preparing import Asked
 from labkeeper.canvas.protocol_runs import ProtocolEnded, run_protocol_file
 from labkeeper.canvas.recognition import Document
@@ -33,7 +34,7 @@ def run_protocol(document: Document, asked: Asked, output: Output) -> NoReturn:
         refused(InvalidInput(problems), output)
     text = document.text.decode("utf-8-sig")
     if asked.dry_run:
-        tell(simulation(asked.time_factor, dry_run=True))
+        tell(simulation(asked.time_factor or DRY_RUN_FACTOR, dry_run=True))
     cancelling = Cancelling(tell)
     view = _View(live=output is Output.TEXT and sys.stderr.isatty())
 
