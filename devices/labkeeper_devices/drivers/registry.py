@@ -10,9 +10,7 @@ from typing import Any
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds.labdevice import LabDeviceSpec
 from labkeeper_api.suggestions import did_you_mean
-from labkeeper_devices.drivers import arduino, ot2, plate_resort
-    ),
-from labkeeper_devices.drivers import arduino, plate_resort, squidstat
+from labkeeper_devices.drivers import arduino, ot2, plate_resort, squidstat
 from labkeeper_devices.drivers.base import Driver
 
 
@@ -50,21 +48,19 @@ DRIVERS: dict[str, DriverKind] = {
         simulator=lambda spec, folder, state: plate_resort.simulator_command(spec, state, folder),
         simulator_address=plate_resort.simulator_port,
     ),
-<<<<<<< HEAD
     "ot2": DriverKind(
         build=lambda spec, _folder, address: ot2.build(spec, address),
         validate=lambda spec, _folder, _here: ot2.validate(spec),
         parameter_problems=lambda _spec, _folder, operation, given: ot2.parameter_problems(operation, given),
         simulator=lambda spec, _folder, state: ot2.simulator_command(spec, state),
         simulator_address=ot2.simulator_address,
-=======
+    ),
     "squidstat": DriverKind(
         build=squidstat.build,
         validate=lambda spec, folder, _: squidstat.validate(spec, folder),
         parameter_problems=squidstat.parameter_problems,
         simulator=lambda spec, folder, state: squidstat.simulator_command(spec, state, folder),
         simulator_address=squidstat.simulator_address,
->>>>>>> issue4-instruments
     ),
 }
 """Every driver by the name that a LabDevice gives."""
