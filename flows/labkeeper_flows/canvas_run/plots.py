@@ -20,6 +20,8 @@ BLUE, ORANGE, GREY = "#1f5fa8", "#d9661f", "#5b6470"
 SWEEPS = ("CV", "CVA", "LSV", "CV_activation", "CV_stability")
 MANY = 60
 """From so many points on, a line tells more than markers."""
+FLAT = 1e-3
+"""What changes by less than this part of itself is noise around a value that was held."""
 
 
 def plot(segment: Segment, title: str, *, simulated: bool) -> bytes:
@@ -130,10 +132,14 @@ def _style(points: list[float]) -> dict[str, Any]:
 
 
 def _room(axes: Axes, values: list[float]) -> None:
-    """Room around a flat curve, which otherwise is shown at a scale that makes noise of nothing."""
-    if values and max(values) - min(values) < 1e-6 * max(1e-9, abs(max(values)), abs(min(values))):
-        middle = values[0]
-        half = abs(middle) * 0.5 or 1e-3
+    """Room around a flat curve, which otherwise is shown at a scale that makes a picture of its noise."""
+    axes.ticklabel_format(axis="y", useOffset=False)
+    if not values:
+        return
+    low, high = min(values), max(values)
+    if high - low < FLAT * max(abs(low), abs(high), 1e-9):
+        middle = (low + high) / 2
+        half = abs(middle) * 0.25 or 1e-3
         axes.set_ylim(middle - half, middle + half)
 
 
