@@ -55,7 +55,7 @@ class Zinc:
         self.deposited = 0.0
         """C on the electrode."""
         self._p = self._q = 0.0
-        self._most = 0.0
+        self._dt = 1.0
         # The Nernst potential at the bulk concentration, 1 mol/L being 1e-3 mol/cm3.
         self.equilibrium = self.STANDARD + math.log(self.BULK / 1e-3) / (2 * F_RT)
 
@@ -63,12 +63,17 @@ class Zinc:
         """Begin a step."""
         self._p, per_flux = self.ions.prepare(dt)
         self._q = per_flux / (2 * FARADAY)
-        self._most = self.deposited / dt
+        self._dt = dt
 
     def current(self, volts: float) -> float:
-        """A; dissolving ends with the deposit."""
-        anodic, per_ion = self._rates(volts)
-        return min(self._most, (anodic - per_ion * self._p) / (1 + per_ion * self._q))
+        """A; dissolving ends with the deposit. Both the ions and the deposit count as they are at the step's end."""
+        dissolving, per_ion = self._rates(volts)
+        limited = 1 + per_ion * self._q
+        whole = (dissolving - per_ion * self._p) / limited
+        if self.deposited - whole * self._dt >= self.MONOLAYER:
+            return whole
+        per_coulomb = dissolving / self.MONOLAYER
+        return (per_coulomb * self.deposited - per_ion * self._p) / (limited + per_coulomb * self._dt)
 
     def commit(self, amperes: float, dt: float) -> None:
         """End the step."""
@@ -77,16 +82,16 @@ class Zinc:
 
     def impedance(self, volts: float, omega: float) -> complex | None:
         """Charge transfer resistance and Warburg impedance (Bard & Faulkner, 2nd ed., section 10.2 and 10.3)."""
-        anodic, per_ion = self._rates(volts)
-        by_volt = 2 * F_RT * ((1 - ALPHA) * anodic + ALPHA * per_ion * self.ions.surface)
+        dissolving, per_ion = self._rates(volts)
+        covered = min(1.0, self.deposited / self.MONOLAYER)
+        by_volt = 2 * F_RT * ((1 - ALPHA) * dissolving * covered + ALPHA * per_ion * self.ions.surface)
         return _with_warburg(by_volt, per_ion, 2, self.ions.coefficient, omega)
 
     def _rates(self, volts: float) -> tuple[float, float]:
-        """A of dissolving, and A per surface concentration of depositing."""
+        """A of dissolving where the electrode is covered, and A per surface concentration of depositing."""
         over = _cut(2 * F_RT * (volts - self.equilibrium))
-        covered = min(1.0, self.deposited / self.MONOLAYER)
         return (
-            self.EXCHANGE * covered * math.exp((1 - ALPHA) * over),
+            self.EXCHANGE * math.exp((1 - ALPHA) * over),
             self.EXCHANGE / self.BULK * math.exp(-ALPHA * over),
         )
 
