@@ -7,10 +7,11 @@ happens is an event in the run's record first, so a run that was cut off is cont
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections.abc import Callable
 
-from labkeeper_api.errors import Stalled
+from labkeeper_api.errors import LabkeeperError, Stalled
 from labkeeper_flows.canvas.accounting import NodeState, Work
 from labkeeper_flows.canvas.expressions import ValueMissing
 from labkeeper_flows.canvas.loops import Turn
@@ -26,6 +27,8 @@ from labkeeper_flows.canvas_run.ports import DeviceInfo, Devices
 from labkeeper_flows.canvas_run.record import RunRecord, plan_hash
 from labkeeper_flows.canvas_run.settings import RunSettings
 from labkeeper_flows.canvas_run.state import RunState
+
+log = logging.getLogger(__name__)
 
 Around = Callable[[PlannedNode, Work, Callable[[], NodeEnd]], None]
 """Wraps the carrying out of a node in a cycle: it must call what it is given exactly once."""
@@ -64,7 +67,7 @@ class CanvasRun:
         self._around = around
         self._when_opened = opened
         self._halted = threading.Event()
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._wish = ""
         """Why the run is to be cancelled."""
         self._context: RunContext | None = None
@@ -101,7 +104,14 @@ class CanvasRun:
         if context is not None:
             with context.changed:
                 context.changed.notify_all()
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        try:
             self._devices.interrupt()
+        except LabkeeperError as error:
+            # Said again while anything is under way; and an agent stops by itself when it hears nothing of its holder.
+            log.warning("a device could not be told to stop: %s", error)
 
     # Beginning.
 
@@ -186,11 +196,11 @@ class CanvasRun:
                 while self._next(context, carrier):
                     context.changed.wait(NUDGE_S if self._wish else 5.0)
                     if self._wish and self._threads:
-                        self._devices.interrupt()
+                        self._interrupt()
         except BaseException:
             # Whatever went wrong here, or Ctrl-C: no thread may go on moving things behind the caller's back.
             self._halted.set()
-            self._devices.interrupt()
+            self._interrupt()
             raise
         finally:
             self._join()
@@ -227,7 +237,7 @@ class CanvasRun:
         except BaseException as error:  # noqa: BLE001 - told in the caller's thread
             self._trouble.append(error)
             self._halted.set()
-            self._devices.interrupt()
+            self._interrupt()
         finally:
             with context.changed:
                 del self._threads[work]

@@ -20,8 +20,6 @@ BLUE, ORANGE, GREY = "#1f5fa8", "#d9661f", "#5b6470"
 SWEEPS = ("CV", "CVA", "LSV", "CV_activation", "CV_stability")
 MANY = 60
 """From so many points on, a line tells more than markers."""
-FLAT = 1e-3
-"""What changes by less than this part of itself is noise around a value that was held."""
 
 
 def plot(segment: Segment, title: str, *, simulated: bool) -> bytes:
@@ -42,6 +40,7 @@ def plot(segment: Segment, title: str, *, simulated: bool) -> bytes:
     )
     # Names are people's: a dollar sign in them begins no formula.
     heading.set_parse_math(False)
+    axes.ticklabel_format(style="plain", useOffset=False)
     axes.grid(visible=True, color="#d8dce2", linewidth=0.6)
     axes.set_axisbelow(True)
     if simulated:
@@ -59,7 +58,7 @@ def _over_time(axes: Axes, curve: Curve) -> None:
     lines = axes.plot(times, voltage, color=BLUE, label="Voltage E (working electrode)", **_style(times))
     axes.set_xlabel("Time / s")
     axes.set_ylabel("Voltage E / V", color=BLUE)
-    _room(axes, voltage)
+    _room(axes, voltage, 1e-4)
     if curve.technique != "OCV" and "current_A" in curve.columns:
         times, current = _pair(curve, "timestamp_s", "current_A")
         unit, current = _scaled(current)
@@ -68,7 +67,8 @@ def _over_time(axes: Axes, curve: Curve) -> None:
         axes.patch.set_visible(False)
         lines += second.plot(times, current, color=ORANGE, linestyle="--", linewidth=1.2, label="Current i (right)")
         second.set_ylabel(f"Current i / {unit}", color=ORANGE)
-        _room(second, current)
+        second.ticklabel_format(axis="y", style="plain", useOffset=False)
+        _room(second, current, 0.1)
     axes.legend(handles=lines, loc="best", fontsize=9, framealpha=0.9)
 
 
@@ -131,15 +131,14 @@ def _style(points: list[float]) -> dict[str, Any]:
     return {"linewidth": 1.5} if len(points) > MANY else {"linewidth": 1.2, "marker": "o", "markersize": 3.5}
 
 
-def _room(axes: Axes, values: list[float]) -> None:
-    """Room around a flat curve, which otherwise is shown at a scale that makes a picture of its noise."""
+def _room(axes: Axes, values: list[float], flat: float) -> None:
+    """Room around a curve that changes by less than a part `flat` of its size: else its noise fills the picture."""
+    # The scale says the values themselves, not how far they are from a number in its corner.
     axes.ticklabel_format(axis="y", useOffset=False)
-    if not values:
-        return
-    low, high = min(values), max(values)
-    if high - low < FLAT * max(abs(low), abs(high), 1e-9):
-        middle = (low + high) / 2
-        half = abs(middle) * 0.25 or 1e-3
+    size = max((abs(value) for value in values), default=0.0)
+    if values and max(values) - min(values) <= flat * size:
+        middle = sum(values) / len(values)
+        half = size * 5 * flat or 1e-3
         axes.set_ylim(middle - half, middle + half)
 
 

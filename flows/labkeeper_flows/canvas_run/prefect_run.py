@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Completed, Failed
 
-from labkeeper_flows.canvas.accounting import NodeState, Work
+from labkeeper_flows.canvas.accounting import NodeResult, NodeState, Work
 from labkeeper_flows.canvas.planned import CanvasPlan, PlannedNode
 from labkeeper_flows.canvas_run import summary
 from labkeeper_flows.canvas_run.engine import CanvasRun
@@ -147,21 +147,21 @@ class _Tasks:
         """Task runs for what no task run has said: nodes that never ran, and ends that a loop decided."""
         for result in outcome.nodes:
             node = self.plan.by_id[result.node]
+            said = self.shown.get(result.node)
+            if said is not result.state and not self._said_failed(result.node, result.state):
+                _run_task(node.label, node.type, self._rest(result))
+
+    def _rest(self, result: NodeResult) -> Callable[[], State[Any]]:
+        # Made when the task runs: a state older than the task's Running is passed over by the server.
+        def body() -> State[Any]:
             if result.node not in self.shown and result.state is NodeState.COMPLETED:
-                # Done before this flow run, which resumed it.
-                state: State[Any] = Completed(name="DoneBefore", message="done before the run was resumed")
-            elif self.shown.get(result.node) is result.state or self._said_failed(result.node, result.state):
-                continue
-            else:
-                state = _task_state(result.state, result.reason)
-            _run_task(node.label, node.type, _returning(state))
+                return Completed(name="DoneBefore", message="done before the run was resumed")
+            return _task_state(result.state, result.reason)
+
+        return body
 
     def _said_failed(self, node: str, state: NodeState) -> bool:
         return state is NodeState.FAILED and node in self.shown and self.shown[node] is None
-
-
-def _returning(state: State[Any]) -> Callable[[], State[Any]]:
-    return lambda: state
 
 
 def _run_task(name: str, kind: str, body: Callable[[], State[Any]]) -> None:
