@@ -19,7 +19,7 @@ help: ## List the targets
 	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 .PHONY: setup
-setup: .venv/.stamp ## Make .venv with everything in it; brings uv if it is missing
+setup: .venv/.stamp $(SIMULATOR)/.venv/.stamp ## Make .venv with everything in it, and the OT-2 simulator's; brings uv if it is missing
 
 .tools/bin/uv:
 	@echo "no uv here: installing $(UV_VERSION) into .tools"

@@ -18,6 +18,8 @@ from labkeeper_devices.agent.unit_client import UnitClient
 
 log = logging.getLogger(__name__)
 
+AGAIN_SECONDS = 1.0
+"""How soon it is tried again to hold a unit whose agent was away."""
 INTERRUPT_SECONDS = 0.2
 """How soon an interrupt is sent again."""
 
@@ -89,8 +91,7 @@ class HeldUnit:
                 self._wake.clear()
                 self._send_interrupts()
             if time.monotonic() >= due and not self._released:
-                self._renew()
-                due = time.monotonic() + RENEW_SECONDS
+                due = time.monotonic() + (RENEW_SECONDS if self._renew() else AGAIN_SECONDS)
         self._send_interrupts()
 
     def _send_interrupts(self) -> None:
@@ -107,17 +108,21 @@ class HeldUnit:
             command.answered.wait(INTERRUPT_SECONDS)
         command.settled.set()
 
-    def _renew(self) -> None:
+    def _renew(self) -> bool:
         try:
             self.client.renew(self._holder)
         except NoAgent as error:
             log.info("%s; its unit is held again when it is back", error)
+            return False
         except LabkeeperError:
-            self._reserve_again()
+            return self._reserve_again()
+        return True
 
-    def _reserve_again(self) -> None:
+    def _reserve_again(self) -> bool:
         """The agent was started anew and knows of no reservation, or this process stood still for too long."""
         try:
             self.client.reserve(self._holder, self._name)
         except LabkeeperError as error:
             log.warning("unit %s is not held any more: %s", self.client.unit, error)
+            return False
+        return True

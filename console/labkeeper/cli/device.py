@@ -170,7 +170,8 @@ def acknowledge(
 ) -> None:
     """Say how a command of unknown outcome really ended, so that a Held unit works again.
 
-    Look at the hardware first. What you say is recorded in the journal under your name.
+    Look at the hardware first: a run that asks for the same command again goes on without it if it was completed, and
+    carries it out if it was not. What you say is recorded in the journal under your name.
     """
     words = {"completed": Outcome.COMPLETED, "not-completed": Outcome.NOT_COMPLETED}
     if outcome not in words:

@@ -22,12 +22,23 @@ class ChildFailed(LabkeeperError):
 class Child:
     """One child process."""
 
-    def __init__(self, name: str, argv: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path | None = None):
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        outlives: bool = False,
+    ):
+        """`outlives`: the program sees for itself to what becomes of it when this process is gone."""
         self.name = name
         self.log = log
         self._argv = list(argv)
         self._env = {**os.environ, **env}
         self._cwd = cwd
+        self._outlives = outlives
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -36,7 +47,7 @@ class Child:
         launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(signal.SIGTERM))]
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *launcher,
+                *([] if self._outlives else launcher),
                 *self._argv,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

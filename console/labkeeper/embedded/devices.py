@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkeeper.embedded.children import Child
+from labkeeper.embedded.simulators import Simulator
 from labkeeper_api.kinds import LabDevice
 from labkeeper_api.wire import unit_name
 from labkeeper_devices.agent.host import UnitDirectory
-from labkeeper_devices.drivers.registry import simulator_command
 
 SHORT_LIFE_SECONDS = 30.0
 MOST_FAILURES = 3
@@ -32,7 +32,7 @@ class Unit:
     pool: str | None
     directory: UnitDirectory
     agent: Child
-    simulator: Child | None
+    simulator: Simulator | None
     started_at: float
     failures: int = 0
 
@@ -117,13 +117,8 @@ class Units:
             return {}
         return {"PREFECT_API_URL": self._api_url, "PREFECT_HOME": str(self._home / "prefect")}
 
-    async def _start_simulator(self, device: LabDevice, directory: UnitDirectory, folder: Path) -> Child:
-        simulator = Child(
-            f"the simulator of {directory.unit}",
-            simulator_command(device.spec, folder, directory.simulator),
-            log=self._home / "logs" / f"simulator-{directory.unit}.log",
-            env={},
-        )
+    async def _start_simulator(self, device: LabDevice, directory: UnitDirectory, folder: Path) -> Simulator:
+        simulator = Simulator(device, directory, folder, self._home / "logs" / f"simulator-{directory.unit}.log")
         await simulator.start()
         return simulator
 

@@ -1,7 +1,8 @@
 """Units of this host for one run without a lab around it: agents that run are used, those that are missing are started.
 
-What is started here is ended here, and ends by itself when this process is killed. Needs no Prefect server: an agent
-that is started here serves only this host. Not for keeping a lab going: that is `lab`.
+What is started here is ended here. Should this process be killed, the agents drain and end by themselves, and their
+simulators go on for a while, as hardware would, for whoever resumes. Needs no Prefect server: an agent that is started
+here serves only this host. Not for keeping a lab going: that is `lab`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ log = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]
 
-READY_SECONDS = 120.0
-"""How long a unit may take to become ready: its simulator may have to load a robot's whole software."""
+READY_SECONDS = 30.0
+"""How long a device may take to answer once its agent has been started."""
+SIMULATOR_SECONDS = 120.0
+"""The same for a simulator, which may have to load a robot's whole software first."""
 LOOK_SECONDS = 0.05
 KEEP_SECONDS = 0.2
 WILL_NOT_PASS = frozenset({UnitState.HELD.value, UnitState.STOPPED.value})
@@ -62,11 +65,12 @@ def running_units(
     *,
     folder: Path,
     tell: Tell = log.info,
-    ready_seconds: float = READY_SECONDS,
+    ready_seconds: float | None = None,
 ) -> Iterator[Mapping[str, UnitClient]]:
     """Have an agent for each device, ready to be reserved; by the devices' keys, `namespace/name`.
 
-    Paths in the devices are relative to `folder`. Agents that run in this home are used as they are and left alone.
+    Paths in the devices are relative to `folder`; `ready_seconds` is how long each may take. Agents that
+    run in this home are used as they are and left alone.
     From any thread, without an event loop. Raises `UnitNotReady` or `ChildFailed`.
     """
     places = [_place(home, device) for device in devices]
@@ -106,12 +110,14 @@ def _place(home: Path, device: LabDevice) -> _Place:
     return _Place(device, running[0] if running else own, runs=bool(running))
 
 
-def _wait_ready(places: Sequence[_Place], keeper: _Keeper, seconds: float) -> None:
-    end = time.monotonic() + seconds
+def _wait_ready(places: Sequence[_Place], keeper: _Keeper, given: float | None) -> None:
+    began = time.monotonic()
     for place in places:
+        usual = READY_SECONDS if place.device.spec.simulate is None else SIMULATOR_SECONDS
+        seconds = usual if given is None else given
         while (why := _not_ready(place)) is not None:
             keeper.check()
-            if time.monotonic() >= end:
+            if time.monotonic() >= began + seconds:
                 raise UnitNotReady(f"unit {place.directory.unit} was not ready within {seconds:g} s: {why}")
             time.sleep(LOOK_SECONDS)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -40,6 +39,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOK_SECONDS = 0.02
+CLAIM_SECONDS = 5.0
+"""How long a reservation waits to hear whether a run that is being taken from Prefect is ours."""
 CONNECT_SECONDS = 60.0
 """How long a command waits for an agent that was only just started to have looked at its device once."""
 
@@ -94,13 +95,11 @@ class Calls:
 
     async def watch(self) -> None:
         """Let the unit go when its holder is not heard of any more. Runs until it is cancelled."""
-        held: Reservation | None = None
         while True:
-            now = self._work.reserved
-            if held is not None and now is None:
-                log.warning("nothing was heard of %s for too long: the unit is let go", held.described)
+            silent = self._work.expired
+            if silent is not None:
+                log.warning("nothing was heard of %s for too long: the unit is let go", silent.described)
                 self._work.reserve_for(None)
-            held = now
             await asyncio.sleep(RENEW_SECONDS / 10)
 
     @property
@@ -111,7 +110,7 @@ class Calls:
     async def _answer(self, call: _Call) -> BaseModel | None:
         match call:
             case Reserve():
-                return self._reserve(call)
+                return await self._reserve(call)
             case Renew():
                 self._heard(await self._check_holder(call.holder))
                 return self._reserved()
@@ -129,7 +128,8 @@ class Calls:
 
     # Reservation.
 
-    def _reserve(self, call: Reserve) -> Reserved:
+    async def _reserve(self, call: Reserve) -> Reserved:
+        await self._claim_decided()
         if self._work.draining:
             raise Leaving(f"the agent of unit {self._work.settings.unit} is being shut down")
         why = self._against(call.holder)
@@ -138,9 +138,19 @@ class Calls:
         self._work.reserve_for(Reservation(call.holder, call.name, self._work.now()))
         return self._reserved()
 
+    async def _claim_decided(self) -> None:
+        """Wait for a moment to hear whether a run that is being taken from Prefect is ours."""
+        end = asyncio.get_running_loop().time() + CLAIM_SECONDS
+        while self._work.claiming and self._work.busy_with is None:
+            if asyncio.get_running_loop().time() >= end:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
     def _against(self, holder: str) -> str | None:
         work = self._work
-        return reservation.against(work.reserved, holder, run=work.busy_with, claiming=work.claiming)
+        # A holder may let the unit go while its last command is still under way.
+        doing = f"run {work.busy_with}" if work.busy_with is not None else work.command
+        return reservation.against(work.reserved, holder, doing=doing, claiming=work.claiming)
 
     async def _check_holder(self, holder: str) -> Reservation:
         held = self._work.reserved
@@ -192,8 +202,8 @@ class Calls:
 
     async def _looked_at(self) -> None:
         """Wait until the device was looked at once: a command must not fail because its agent was restarted."""
-        end = time.monotonic() + CONNECT_SECONDS
-        while not self._work.draining and time.monotonic() < end:
+        end = asyncio.get_running_loop().time() + CONNECT_SECONDS
+        while not self._work.draining and asyncio.get_running_loop().time() < end:
             situation = self._work.situation
             if situation.connected or situation.fault is not None or not situation.may_energize:
                 return

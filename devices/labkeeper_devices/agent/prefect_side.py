@@ -134,11 +134,17 @@ class PrefectSide:
         if work.journal_lost:
             await settling.end_what_a_lost_journal_knew(link, unit, work.note)
         else:
-            # For an agent of this unit that is started without Prefect some day.
-            await asyncio.to_thread(Register(work.directory).remember, work.journal)
+            await self._remember_on_host()
         await settling.end_what_was_left(link, work.journal, work.note)
         work.journal_known = True
         work.changed()
+
+    async def _remember_on_host(self) -> None:
+        """For an agent of this unit that is started without Prefect some day; this one does not need it."""
+        try:
+            await asyncio.to_thread(Register(self._work.directory).remember, self._work.journal)
+        except JournalError as error:
+            log.warning("%s", error)
 
     async def _carry_out(self, claim: Claim) -> None:
         claimer, work = self._claimer, self._work

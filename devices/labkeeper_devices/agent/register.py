@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from labkeeper_devices.agent.host import UnitDirectory, read_json, write_durably
 from labkeeper_devices.agent.journal import Journal
+from labkeeper_devices.agent.records import JournalError
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,12 @@ class Register:
         return entry is not None and entry.get("journal_id") != journal.journal_id
 
     def remember(self, journal: Journal) -> None:
-        """From now on the unit should have this one."""
+        """From now on the unit should have this one. Raises `JournalError`."""
         path = self.directory.register
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(path, {"unit": self.directory.unit, "journal_id": journal.journal_id})
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_durably(path, {"unit": self.directory.unit, "journal_id": journal.journal_id})
+        except OSError as error:
+            raise JournalError(
+                f"which journal unit {self.directory.unit} has cannot be noted in {path}: {error}"
+            ) from error

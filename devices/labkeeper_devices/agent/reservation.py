@@ -36,13 +36,13 @@ def current(reservation: Reservation | None, now: float, *, under_way: bool) -> 
     return None
 
 
-def against(reservation: Reservation | None, holder: str, *, run: str | None, claiming: bool) -> str | None:
-    """Why that holder cannot have the unit now; None if it can. `run` is the run of Prefect that is under way.
+def against(reservation: Reservation | None, holder: str, *, doing: str | None, claiming: bool) -> str | None:
+    """Why that holder cannot have the unit now; None if it can. `doing` is what is under way.
 
     `claiming`: a run is being taken from Prefect, so that it is not known yet whether there is one.
     """
     if reservation is not None:
         return None if reservation.holder == holder else f"it is held for {reservation.described}"
-    if run is not None:
-        return f"it carries out run {run}"
+    if doing is not None:
+        return f"it carries out {doing}"
     return "it is just taking a run from Prefect" if claiming else None

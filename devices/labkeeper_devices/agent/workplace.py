@@ -112,6 +112,11 @@ class Workplace:
         """Who has the unit to itself now. Any thread."""
         return reservation.current(self._reserved, self.now(), under_way=self.command is not None)
 
+    @property
+    def expired(self) -> Reservation | None:
+        """The reservation whose holder was not heard of for too long."""
+        return self._reserved if self.reserved is None else None
+
     def reserve_for(self, holder: Reservation | None) -> None:
         """Hold the unit for somebody, or for nobody any more."""
         self._reserved = holder

@@ -63,11 +63,12 @@ def test_a_request_that_never_arrived_has_moved_nothing(bench: Bench, what: str)
     if what == "aspirate":
         assert _aspirate(bench)["volume_ul"] == 100
     else:
-        # The command stands in the robot's queue, and nobody may set it off unawares.
-        with pytest.raises(Interlocked, match="our run still holds commands of before"):
-            _aspirate(bench)
-        bench.do("initialize_robot")
-    assert len(_aspirations(bench, last)) == (1 if what == "aspirate" else 0)
+        # It stands in the robot's queue: nothing else may set it off, and asked for again it is carried out once.
+        with pytest.raises(Interlocked, match=r"with commands of before .+aspirate queued\): ask for those, or end"):
+            bench.do("aspirate", **bench.at("vials", "A2", volume=50))
+        assert _aspirate(bench)["volume_ul"] == 100
+    assert _aspirations(bench, last) == ["succeeded"]
+    assert bench.do("dispense", **bench.at("vials", "A2", volume=100))["volume_ul"] == 100
 
 
 def test_an_alarm_of_the_motors_is_told_in_the_robots_words(bench: Bench) -> None:
@@ -177,7 +178,7 @@ def test_another_process_takes_the_run_up_again(bench: Bench) -> None:
         again.close()
 
 
-def test_a_run_that_still_moves_is_not_given_more(robots: Robots) -> None:
+def test_a_run_that_still_moves_is_waited_for(robots: Robots) -> None:
     bench = Bench(robots.take(20.0)).open()
     again = Bench(bench.robot)
     try:
@@ -186,10 +187,11 @@ def test_a_run_that_still_moves_is_not_given_more(robots: Robots) -> None:
         eventually(lambda: bench.robot.log()[-1]["commandType"] == "aspirate", 60.0, 0.02)
         bench.driver._lock.release()  # as when the process is gone
         again.open()
-        with pytest.raises(Interlocked, match=r"our run still holds commands of before .+aspirate running"):
-            again.check("home_robot")
+        assert "is carrying out what it was given before" in again.do("get_status")["found_when_connected"]
+        assert again.do("dispense", **again.at("vials", "A2", volume=900))["volume_ul"] == 900
         assert under.join().error is None
-        again.check("home_robot")
+        kinds = [entry["commandType"] for entry in bench.robot.log() if entry["status"] == "succeeded"]
+        assert kinds[-2:] == ["aspirate", "dispense"]
     finally:
         again.close()
         bench.close()

@@ -17,11 +17,13 @@ AT_ONCE = 2.0
 
 def _running(bench: Bench, kind: str) -> bool:
     log = bench.robot.log()
-    return bool(log) and (log[-1]["commandType"], log[-1]["status"]) == (kind, "running")
+    return bool(log) and [log[-1][name] for name in ("commandType", "status")] == [kind, "running"]
 
 
 def _ended(bench: Bench, kind: str) -> bool:
-    return next(entry["status"] for entry in reversed(bench.robot.log()) if entry["commandType"] == kind) != "running"
+    return bool(
+        next(entry["status"] for entry in reversed(bench.robot.log()) if entry["commandType"] == kind) != "running"
+    )
 
 
 def _aspirating(bench: Bench) -> Under:

@@ -2,8 +2,8 @@
 
 Modules, each knowing only those before it: `answers` (what the robot says), `equipment` (what is loaded and held),
 `orders` (operations as commands), `http` (requests), `deciding` (how a run of ours is built, and what its state means),
-`stopping`, `session` (our run), `carrying` (commands), `protocols`, `loading`, `condition` (identity, health), `lock`,
-`driver`, `factory`.
+`stopping`, `session` (our run), `carrying` (commands), `protocols`, `loading`, `controls` (other threads), `condition`
+(identity, health), `lock`, `driver`, `factory`.
 """
 
 from labkeeper_devices.drivers.ot2.driver import OT2Driver

@@ -99,27 +99,34 @@ class Carrying:
         caller brings the robot to rest), `DeviceUnreachable` when nobody can say.
         """
         orders_of(self._session.equipment)  # what is wrong with them shows before anything is opened
-        run_id = self._session.ready(interrupt)
+        finding = self._session.ready(interrupt)
         orders = orders_of(self._session.equipment)
+        self._session.refuse_pending(finding, orders)
+        run_id = str(self._session.run_id)
         self._watch.begin(run_id, len(orders), orders[0].doing)
         try:
-            queued = self._queue(run_id, orders, interrupt)
+            queued = self._queue(run_id, orders, finding.pending, interrupt)
             return self._follow(run_id, queued, orders, interrupt)
         finally:
             self._watch.end()
 
-    def _queue(self, run_id: str, orders: Sequence[Order], interrupt: Interrupt) -> list[CommandState]:
-        """Queue the orders and a guard behind them. Nothing moves, so that no failure here leaves a doubt."""
+    def _queue(
+        self, run_id: str, orders: Sequence[Order], there: Sequence[CommandState], interrupt: Interrupt
+    ) -> list[CommandState]:
+        """Queue the orders that are not `there` yet, and a guard behind them.
+
+        Nothing moves, so that no failure here leaves a doubt.
+        """
         session = self._session
         interrupt.check()
         session.latch.check()
         session.settled = False
-        keys = [f"{LABEL}-{uuid.uuid4()}" for _ in orders]
         try:
-            found = [session.queue(order.kind, order.params, key) for order, key in zip(orders, keys, strict=True)]
+            new = [session.queue(item.kind, item.params, f"{LABEL}-{uuid.uuid4()}") for item in orders[len(there) :]]
+            found = [*there, *new]
             session.queue("waitForResume", {}, GUARD)
             if session.doubtful:
-                self._refuse_strays(run_id, keys)
+                self._refuse_strays(run_id, [command.key for command in found])
         except DeviceUnreachable as error:
             session.settled = False
             raise DeviceError(f"it did not begin, and nothing moved: {error}") from error
@@ -143,9 +150,11 @@ class Carrying:
         while True:
             self._stop_if_asked(interrupt)
             try:
-                if step is Next.PLAY:
-                    step = Next.WAIT
+                if self._watch.paused:
+                    sent = True  # whoever resumes lets the run play
+                elif step is Next.PLAY:
                     sent = self._play(sent)
+                step = Next.WAIT
                 run, commands = self._read(run_id, commands)
             except Restarted as error:
                 raise _unknown(orders, error, sent=sent) from error

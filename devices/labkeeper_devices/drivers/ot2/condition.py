@@ -78,7 +78,7 @@ def health_of(vitals: Vitals, finding: Finding, *, stopped: bool, stranded: str 
         (stopped, "the emergency stop is latched"),
         (vitals.door_open, "the door is open: nothing may move until it is closed"),
         (stranded is not None, stranded or ""),
-        (finding.verdict in (Verdict.FOREIGN, Verdict.UNSETTLED), str(finding)),
+        (finding.verdict in (Verdict.FOREIGN, Verdict.PREPARED, Verdict.UNSETTLED), str(finding)),
         (
             vitals.free_disk_mb is not None and vitals.free_disk_mb < LOW_DISK_MB,
             f"the robot's disk has {vitals.free_disk_mb} MB left",

@@ -12,10 +12,10 @@ into the trash and homes. What was loaded is loaded again into the next run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from labkeeper_devices.drivers.ot2.answers import DOOR_OPEN, CommandState, RunState
 
@@ -32,22 +32,28 @@ class Verdict(Enum):
     OVER = "the robot's last run is over"
     FRESH = "our run is open and has not begun to move"
     READY = "our run waits at its guard"
-    UNSETTLED = "our run still holds commands of before"
+    PREPARED = "our run waits at its guard, with commands of before behind it that have not begun"
+    MOVING = "our run is carrying out what it was given before"
+    UNSETTLED = "our run holds commands of before that nobody follows"
     FOREIGN_IDLE = "another program's run is open and idle"
     FOREIGN = "another program's run has the robot"
 
 
 REPLACEABLE: Final = frozenset({Verdict.NONE, Verdict.OVER, Verdict.FOREIGN_IDLE})
 """Where a new run may be opened without ending anything."""
+BEGUN: Final = frozenset({Verdict.READY, Verdict.PREPARED})
+"""Where our run plays, and waits for commands."""
+OURS: Final = frozenset({Verdict.FRESH, Verdict.READY, Verdict.PREPARED, Verdict.MOVING, Verdict.UNSETTLED})
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What the robot was found doing."""
+    """What the robot was found doing. `pending`: commands of before that wait behind the guard and have not begun."""
 
     verdict: Verdict
     run: RunState | None = None
     detail: str = ""
+    pending: tuple[CommandState, ...] = ()
 
     def __str__(self) -> str:
         if self.run is None:
@@ -69,14 +75,38 @@ def judge(run: RunState | None, commands: Sequence[CommandState]) -> Finding:
         return Finding(Verdict.OVER, run)
     if not commands or commands[0].key != LABEL:
         return Finding(Verdict.FOREIGN if run.active else Verdict.FOREIGN_IDLE, run)
-    waiting = [command for command in commands if not command.final]
-    if all(command.key == GUARD for command in waiting):
-        if not run.active:
-            return Finding(Verdict.FRESH, run)
-        if waiting and run.status in ("paused", DOOR_OPEN):
+    others = tuple(command for command in commands if not command.final and command.key != GUARD)
+    detail = ", ".join(f"{command.kind} {command.status}" for command in others)
+    if run.status in ("paused", DOOR_OPEN):
+        if not others:
             return Finding(Verdict.READY, run)
-    others = [f"{command.kind} {command.status}" for command in waiting if command.key != GUARD]
-    return Finding(Verdict.UNSETTLED, run, ", ".join(others) or "on its way to its guard")
+        if not any(command.status == "running" for command in others):
+            return Finding(Verdict.PREPARED, run, detail, others)
+        return Finding(Verdict.UNSETTLED, run, detail)
+    if run.active:
+        return Finding(Verdict.MOVING, run, detail)
+    return Finding(Verdict.UNSETTLED, run, detail) if others else Finding(Verdict.FRESH, run)
+
+
+def is_asked_for(pending: Sequence[CommandState], kinds: Sequence[str], params: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether commands that wait in the queue are the first of those that are now asked for.
+
+    So it is when an agent died after it had queued a command and before it let the run play, and the command is then
+    asked for again: it is set off from where it stands, once.
+    """
+    return len(pending) <= len(kinds) and all(
+        command.kind == kind and _contains(command.params, wanted)
+        for command, kind, wanted in zip(pending, kinds, params, strict=False)
+    )
+
+
+def _contains(given: Any, wanted: Any) -> bool:
+    """Whether the robot's parameters are what was asked for; it adds what it takes for granted."""
+    if isinstance(wanted, Mapping):
+        return isinstance(given, Mapping) and all(
+            name in given and _contains(given[name], value) for name, value in wanted.items()
+        )
+    return bool(given == wanted)
 
 
 class Next(Enum):

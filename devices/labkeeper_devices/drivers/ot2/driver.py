@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from labkeeper_api.errors import DeviceError, DeviceUnreachable, Interlocked, InvalidInput, Problem
+from labkeeper_api.errors import DeviceUnreachable, Interlocked, InvalidInput, Problem
 from labkeeper_api.operations import OperationSpec, ot2
 from labkeeper_api.operations.ot2 import (
     AtWell,
@@ -28,18 +28,17 @@ from labkeeper_devices.drivers.base import AtRest, Commands, Health, Identity, I
 from labkeeper_devices.drivers.ot2 import condition
 from labkeeper_devices.drivers.ot2.answers import CommandState
 from labkeeper_devices.drivers.ot2.carrying import Carrying, Watch
+from labkeeper_devices.drivers.ot2.controls import Controls
 from labkeeper_devices.drivers.ot2.http import Patience, RobotHttp
 from labkeeper_devices.drivers.ot2.loading import Loading
 from labkeeper_devices.drivers.ot2.lock import RobotLock
-from labkeeper_devices.drivers.ot2.orders import definition_problems, name_problems, orders_for
+from labkeeper_devices.drivers.ot2.orders import definition_problems, orders_for
 from labkeeper_devices.drivers.ot2.protocols import Protocols
 from labkeeper_devices.drivers.ot2.session import RunSession
-from labkeeper_devices.drivers.ot2.stopping import StopLatch, bring_to_rest, stop_now
+from labkeeper_devices.drivers.ot2.stopping import StopLatch, bring_to_rest
 
 log = logging.getLogger(__name__)
 
-AT_ONCE: Final = Patience(connect=2.0, answer=3.0)
-"""For the emergency stop: who stands there must hear soon whether it was heard."""
 MOTIONS: Final = frozenset(
     spec.key
     for spec in (
@@ -72,6 +71,7 @@ class OT2Driver:
         self._watch = Watch()
         self._robot = RobotHttp(address, self._patience)
         self.address = self._robot.address
+        self._controls = Controls(self.address, self._latch, self._watch)
         self._lock = RobotLock(self.address)
         self._session: RunSession | None = None
         self._open = False
@@ -153,8 +153,7 @@ class OT2Driver:
         finding = session.look()
         if operation in MOTIONS:
             session.refuse_unusable(finding)
-            if problems := name_problems(parameters, session.equipment):
-                raise InvalidInput(problems)
+            session.refuse_pending(finding, orders_for(operation, parameters, session.equipment))
             return
         session.refuse_foreign(finding)
         session.refuse_tool()
@@ -200,7 +199,7 @@ class OT2Driver:
         The robot then drops what it holds into the trash and homes: its network interface has no other stop. Raises
         `DeviceError` when the robot does not confirm it.
         """
-        self._stop_everything()
+        self._controls.stop(self._session)
 
     def release_stop(self) -> None:
         """A person ended the emergency stop. Nothing moves by that."""
@@ -212,39 +211,11 @@ class OT2Driver:
 
     def pause(self) -> None:
         """Pause what is under way, in the middle of a motion. Any thread. Raises `DeviceError`."""
-        self._watch.pause(True)
-        try:
-            self._act("pause")
-        except DeviceError:
-            self._watch.pause(False)
-            raise
+        self._controls.pause()
 
     def resume(self) -> None:
         """Let it go on. Any thread. Raises `DeviceError`."""
-        progress = self._watch.progress
-        if progress is None or not (self._watch.paused or progress.paused):
-            raise DeviceError("nothing is paused")
-        self._latch.check()
-        self._act("play")
-        self._watch.pause(False)
-
-    def _act(self, action: str) -> None:
-        run_id = self._watch.run_id
-        if not run_id:
-            raise DeviceError("nothing is under way that could be paused")
-        with RobotHttp(self.address, AT_ONCE) as robot:
-            robot.post(f"/runs/{run_id}/actions", {"data": {"actionType": action}})
-
-    def _stop_everything(self) -> str | None:
-        self._latch.engage()
-        session = self._session
-        run_id, settled = (session.run_id, session.settled) if session is not None else (None, False)
-        moving = self._watch.run_id or (run_id if not settled else None)
-        try:
-            return stop_now(self.address, AT_ONCE, moving=moving, settled=run_id if settled else None)
-        except DeviceError as error:
-            text = f"the emergency stop is latched, but it is not confirmed: {error}. Cut the power of the robot"
-            raise DeviceUnreachable(text) from error
+        self._controls.resume()
 
     # The operations one by one.
 
@@ -317,7 +288,7 @@ class OT2Driver:
 
     def _emergency_stop(self, _: Parameters, __: Interrupt) -> dict[str, Any]:
         began = time.monotonic()
-        run_id = self._stop_everything()
+        run_id = self._controls.stop(self._session)
         return {
             "stopped": True,
             "was_under_way": run_id is not None,

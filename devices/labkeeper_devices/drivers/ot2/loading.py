@@ -11,7 +11,7 @@ from labkeeper_api.operations.ot2 import LoadCustomLabware, LoadLabware, LoadPip
 from labkeeper_devices.drivers.base import Interrupt
 from labkeeper_devices.drivers.ot2.answers import CommandState
 from labkeeper_devices.drivers.ot2.carrying import Carrying
-from labkeeper_devices.drivers.ot2.deciding import Finding, Verdict
+from labkeeper_devices.drivers.ot2.deciding import BEGUN, Finding
 from labkeeper_devices.drivers.ot2.equipment import Equipment, LoadedLabware, LoadedPipette, labware_of
 from labkeeper_devices.drivers.ot2.orders import Order, definition_problems, load_order
 from labkeeper_devices.drivers.ot2.session import RunSession
@@ -29,11 +29,11 @@ class Loading:
         if isinstance(wanted, LoadCustomLabware) and (problems := definition_problems(wanted)):
             raise InvalidInput(problems)
         session, order = self._session, load_order(wanted)
-        finding = self._open_run()
+        finding = self._open_run(interrupt)
         there = session.equipment.labware.get(wanted.labware)
         if there is not None and (there.slot, there.uri) == (wanted.slot, _uri(order)):
             return there, True
-        begun = finding.verdict is Verdict.READY
+        begun = finding.verdict in BEGUN
         if problems := labware_problems(session.equipment, wanted.labware, wanted.slot, begun=begun):
             raise InvalidInput(problems)
         if isinstance(wanted, LoadCustomLabware) and wanted.definition is not None:
@@ -45,21 +45,21 @@ class Loading:
     def pipette(self, wanted: LoadPipette, interrupt: Interrupt) -> bool:
         """Say which pipette is mounted; whether that was known already. Raises `DeviceError`."""
         session = self._session
-        finding = self._open_run()
+        finding = self._open_run(interrupt)
         there = session.equipment.pipettes.get(wanted.pipette)
         if there is not None and there.mount == wanted.mount:
             return True
         params = {"pipetteName": wanted.pipette, "mount": wanted.mount}
         order = Order("loadPipette", params, f"load {wanted.pipette} on the {wanted.mount}")
-        done = self._carry_out(order, interrupt, begun=finding.verdict is Verdict.READY)
+        done = self._carry_out(order, interrupt, begun=finding.verdict in BEGUN)
         loaded = LoadedPipette(wanted.pipette, str(done.result["pipetteId"]), wanted.mount)
         session.equipment = session.equipment.with_pipette(loaded)
         return False
 
-    def _open_run(self) -> Finding:
+    def _open_run(self, interrupt: Interrupt) -> Finding:
         """Our run as it is; a new one where there is none. Opening one moves nothing."""
         session = self._session
-        finding = session.look()
+        finding = session.await_still(interrupt)
         session.refuse_unusable(finding)
         if finding.replaceable:
             session.reopen()

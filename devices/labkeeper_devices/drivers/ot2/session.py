@@ -15,9 +15,10 @@ from typing import Any
 from labkeeper_api.errors import DeviceError, DeviceUnreachable, Interlocked, Interrupted, InvalidInput, Problem
 from labkeeper_devices.drivers.base import Interrupt
 from labkeeper_devices.drivers.ot2.answers import DOOR_OPEN, CommandState, RunState
-from labkeeper_devices.drivers.ot2.deciding import GUARD, LABEL, Finding, Verdict, judge
+from labkeeper_devices.drivers.ot2.deciding import BEGUN, GUARD, LABEL, OURS, Finding, Verdict, is_asked_for, judge
 from labkeeper_devices.drivers.ot2.equipment import Equipment, LoadedLabware, LoadedPipette, labware_of, restored
 from labkeeper_devices.drivers.ot2.http import Patience, Refused, RobotHttp, Unanswered
+from labkeeper_devices.drivers.ot2.orders import Order
 from labkeeper_devices.drivers.ot2.stopping import StopLatch, ask_to_stop, current_run, run_state, wait_until_over
 
 log = logging.getLogger(__name__)
@@ -68,12 +69,11 @@ class RunSession:
         run = current_run(self.robot)
         commands = self.commands(run.id) if run is not None and not run.over else []
         finding = judge(run, commands)
-        ours = finding.verdict in (Verdict.FRESH, Verdict.READY, Verdict.UNSETTLED)
-        if run is not None and ours:
+        if run is not None and finding.verdict in OURS:
             if run.id != self.run_id or not self.settled:
                 self.equipment = restored(run, self._loads(run, commands), commands)
             self.run_id = run.id
-            self.settled = finding.verdict is not Verdict.UNSETTLED
+            self.settled = finding.verdict in (Verdict.FRESH, Verdict.READY)
         elif self.run_id is not None:
             self._lost(self.run_id)
         return finding
@@ -143,26 +143,38 @@ class RunSession:
         if self.stranded is not None:
             raise Interlocked(self.stranded)
         if finding.verdict is Verdict.UNSETTLED:
-            raise Interlocked(f"{finding}: wait until it is done, or end it with initialize_robot")
+            raise Interlocked(f"{finding}: end it with initialize_robot")
 
-    def ready(self, interrupt: Interrupt) -> str:
-        """Have a run of ours that waits at its guard; its id. The first motion of a run is to home.
+    def refuse_pending(self, finding: Finding, orders: Sequence[Order]) -> None:
+        """Raise `Interlocked` where commands wait in the queue that are not the ones asked for now."""
+        kinds, params = [order.kind for order in orders], [order.params for order in orders]
+        if not is_asked_for(finding.pending, kinds, params):
+            raise Interlocked(f"{finding}: ask for those, or end the run with initialize_robot")
+
+    def await_still(self, interrupt: Interrupt) -> Finding:
+        """What the robot does, once what our run was given before is done: an agent may have died in between."""
+        while (finding := self.look()).verdict is Verdict.MOVING:
+            self.refuse_latched()
+            interrupt.sleep(LOOK_SECONDS)
+        return finding
+
+    def ready(self, interrupt: Interrupt) -> Finding:
+        """Have a run of ours that waits at its guard. The first motion of a run is to home.
 
         Raises `Interlocked`, `DeviceError`, `Interrupted`; never `DeviceUnreachable`, since what the caller wants to
         have carried out has not begun.
         """
         try:
-            finding = self.look()
+            finding = self.await_still(interrupt)
             self.refuse_unusable(finding)
+            if finding.verdict in BEGUN:
+                return finding
             if finding.replaceable:
                 self.reopen()
-            if finding.verdict is not Verdict.READY:
-                self._begin(interrupt)
+            return Finding(Verdict.READY, self._begin(interrupt))
         except DeviceUnreachable as error:
             self.settled = False
             raise DeviceError(f"it did not begin: {error}") from error
-        assert self.run_id is not None  # noqa: S101 - `look` or `_open` has set it
-        return self.run_id
 
     def _open(self) -> RunState:
         """A new run in place of one that is idle or over, labelled as ours."""
@@ -186,9 +198,8 @@ class RunSession:
                 LoadedPipette(pipette.name, str(result["pipetteId"]), pipette.mount)
             )
 
-    def _begin(self, interrupt: Interrupt) -> None:
+    def _begin(self, interrupt: Interrupt) -> RunState:
         """Let a fresh run play up to its guard. The robot homes first."""
-        run_id = self.run_id
         self.queue("waitForResume", {}, GUARD)
         interrupt.check()
         self.latch.check()
@@ -197,18 +208,18 @@ class RunSession:
         end = time.monotonic() + self.patience.rest
         while True:
             self.refuse_latched()
-            run = run_state(self.robot, str(run_id))
+            run = run_state(self.robot, str(self.run_id))
             if run is None or run.over:
                 why = "; ".join(run.errors) if run is not None and run.errors else "the robot gives no reason"
                 raise DeviceError(f"the run ended when it was to begin with homing: {why}")
             if run.status == "paused":
-                break
+                self.settled = True
+                return run
             if run.status == DOOR_OPEN:
                 raise Interlocked("the door is open: close it")
             if time.monotonic() >= end:
                 raise DeviceError(f"the run is still {run.status} after {self.patience.rest:g} s: did homing fail?")
             interrupt.sleep(LOOK_SECONDS)
-        self.settled = True
 
     def refuse_latched(self) -> None:
         """Raise `Interrupted` once the emergency stop came."""

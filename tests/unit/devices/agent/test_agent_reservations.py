@@ -38,17 +38,17 @@ def test_a_reservation_outlives_the_holders_last_word_by_the_lease(passed: float
 
 
 @pytest.mark.parametrize(
-    ("held", "run", "claiming", "why"),
+    ("held", "doing", "claiming", "why"),
     [
         (None, None, False, None),
         (HELD, None, False, None),
         (Reservation("run-2", "a script", 0.0), None, False, "it is held for a script (run run-2)"),
-        (None, "lucky-owl", True, "it carries out run lucky-owl"),
+        (None, "run lucky-owl", True, "it carries out run lucky-owl"),
         (None, None, True, "it is just taking a run from Prefect"),
     ],
 )
-def test_who_may_have_the_unit(held: Reservation | None, run: str | None, claiming: bool, why: str | None) -> None:
-    assert against(held, "run-1", run=run, claiming=claiming) == why
+def test_who_may_have_the_unit(held: Reservation | None, doing: str | None, claiming: bool, why: str | None) -> None:
+    assert against(held, "run-1", doing=doing, claiming=claiming) == why
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from labkeeper_api.errors import LabkeeperError
 from labkeeper_api.kinds import LabDevice
 from labkeeper_api.unit_calls import LEASE_SECONDS, Perform, Performed
-from labkeeper_devices.agent import control
+from labkeeper_devices.agent import calls, control
 from labkeeper_devices.agent.calls import Calls
 from labkeeper_devices.agent.control import ControlServer, NoAgent
 from labkeeper_devices.agent.desk import Desk
@@ -152,7 +152,8 @@ async def test_a_reserved_unit_is_its_holders_alone(unit: Unit) -> None:
     assert (await unit.perform("move", 0, "run-2", to="A")).outcome == "succeeded"
 
 
-async def test_a_unit_with_a_run_of_prefects_is_not_reserved(unit: Unit) -> None:
+async def test_a_unit_with_a_run_of_prefects_is_not_reserved(unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "CLAIM_SECONDS", 0.05)
     unit.work.busy_with = "lucky-owl"
     with pytest.raises(LabkeeperError, match="cannot be reserved: it carries out run lucky-owl"):
         await unit.ask(unit.client.reserve, "run-1", "canvas")
@@ -178,6 +179,17 @@ async def test_a_silent_holder_loses_the_unit_but_not_while_it_moves(unit: Unit)
     assert unit.held()
     unit.passed += 2
     assert not unit.held()
+    await unit.ask(unit.client.reserve, "run-2", "another")
+
+
+async def test_a_holder_that_lets_go_too_early_keeps_nobody_from_waiting_for_its_command(unit: Unit) -> None:
+    await unit.ask(unit.client.reserve, "run-1", "canvas")
+    moving = await unit.begin()
+    await unit.ask(unit.client.unreserve, "run-1")
+    with pytest.raises(LabkeeperError, match=r"cannot be reserved: it carries out bench\.move"):
+        await unit.ask(unit.client.reserve, "run-2", "another")
+    unit.driver.go_on.set()
+    assert (await moving).outcome == "succeeded"
     await unit.ask(unit.client.reserve, "run-2", "another")
 
 

@@ -1,0 +1,58 @@
+"""Run a simulator that outlives, for a while, the process that started it: hardware does not vanish with a program.
+
+Usage: outliving.py PARENT_PID LOCK SECONDS PROGRAM ARGUMENT...
+
+Once the parent is gone, however it ended, the program goes on while some process locks the file LOCK (the agent of the
+unit does), and for SECONDS more; so whoever resumes what was cut off finds the world as it was. TERM ends it at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+LOOK_SECONDS = 0.25
+END_SECONDS = 10.0
+
+
+def main(parent: int, lock: Path, seconds: float, argv: list[str]) -> int:
+    """Run the program; its exit code."""
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
+    # Should this process be killed, the program is to end and not to be left alone.
+    launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(signal.SIGTERM))]
+    program = subprocess.Popen([*launcher, *argv])
+    last_used = time.monotonic()
+    while program.poll() is None and not ended:
+        if os.getppid() == parent or _locked(lock):
+            last_used = time.monotonic()
+        elif time.monotonic() - last_used > seconds:
+            break
+        time.sleep(LOOK_SECONDS)
+    program.terminate()
+    try:
+        return program.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        return program.wait()
+
+
+def _locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with path.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]))

@@ -1,0 +1,1 @@
+"""The console's parts on real agents and simulators."""
