@@ -13,6 +13,7 @@ import pytest
 from labkeeper_api.errors import DeviceError, DeviceUnreachable, Interlocked
 from labkeeper_devices.drivers.base import Simulation
 from labkeeper_devices.drivers.ot2 import OT2Driver
+from labkeeper_devices.drivers.ot2.session import RunSession
 from tests.integration.ot2.bench import P1000, SHORT, Bench, Under, halted
 from tests.integration.ot2.conftest import Robots
 from tests.support.ports import free_ports
@@ -176,6 +177,52 @@ def test_another_process_takes_the_run_up_again(bench: Bench) -> None:
         again.do("drop_tip", **again.at("tools", "A1"))
     finally:
         again.close()
+
+
+def test_a_process_that_died_before_it_set_a_command_off_leaves_it_to_the_next(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.set_up().with_tip()
+    last = bench.robot.last()
+
+    def die(session: RunSession) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunSession, "play", die)
+    with pytest.raises(KeyboardInterrupt):
+        _aspirate(bench)
+    monkeypatch.undo()
+    bench.driver.close()
+    again = Bench(bench.robot, SHORT).open()
+    try:
+        assert "that have not begun" in again.do("get_status")["found_when_connected"]
+        with pytest.raises(Interlocked, match="ask for those, or end the run with initialize_robot"):
+            again.do("dispense", **again.at("vials", "A2", volume=100))
+        assert _aspirations(bench, last) == []
+        assert _aspirate(again)["volume_ul"] == 100
+        again.do("dispense", **again.at("vials", "A2", volume=100))
+        assert _aspirations(bench, last) == ["succeeded"]
+        assert again.driver.health().warnings == ()
+    finally:
+        again.close()
+
+
+def test_what_can_be_asked_again_is_not_unknown(bench: Bench) -> None:
+    bench.set_up()
+    bench.robot.fault(kind="reboot", seconds=1.5)
+    eventually(lambda: not _answers(bench), 20.0, 0.01)
+    for operation, parameters in (("initialize_robot", {}), ("set_lights", {"on": True}), ("home_robot", {})):
+        with pytest.raises(DeviceError) as failed:
+            bench.perform(operation, **parameters)
+        assert not isinstance(failed.value, DeviceUnreachable), operation
+    eventually(lambda: _answers(bench), 20.0)
+
+
+def _answers(bench: Bench) -> bool:
+    try:
+        return bool(bench.driver.health())
+    except DeviceUnreachable:
+        return False
 
 
 def test_a_run_that_still_moves_is_waited_for(robots: Robots) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from labkeeper_api.errors import DeviceUnreachable, Interlocked, InvalidInput, Problem
+from labkeeper_api.errors import DeviceError, DeviceUnreachable, Interlocked, InvalidInput, Problem
 from labkeeper_api.operations import OperationSpec, ot2
 from labkeeper_api.operations.ot2 import (
     AtWell,
@@ -227,7 +227,6 @@ class OT2Driver:
     def _move(self, operation: str, parameters: Parameters, interrupt: Interrupt) -> dict[str, Any]:
         session = self._connected()
         self._latch.check()
-        session.look()
         carrying = Carrying(session, self._watch)
         ended = carrying.carry_out(lambda equipment: orders_for(operation, parameters, equipment), interrupt)
         if isinstance(parameters, PickUpTip):
@@ -239,8 +238,12 @@ class OT2Driver:
     def _initialize(self, _: Parameters, interrupt: Interrupt) -> dict[str, Any]:
         session = self._connected()
         self._latch.check()
-        before = str(session.look())
-        run = session.initialize(interrupt)
+        try:
+            before = str(session.look())
+            run = session.initialize(interrupt)
+        except DeviceUnreachable as error:
+            # Known for what it is: at most the run before has ended, and asking again is harmless.
+            raise DeviceError(f"the robot was not initialised: {error}") from error
         return {"connected": True, "run": run.status, "found": before}
 
     def _load_labware(self, wanted: LoadLabware | LoadCustomLabware, interrupt: Interrupt) -> dict[str, Any]:
@@ -262,7 +265,11 @@ class OT2Driver:
     def _set_lights(self, wanted: SetLights, interrupt: Interrupt) -> dict[str, Any]:
         interrupt.check()
         self._connected()
-        return {"on": bool(self._robot.post("/robot/lights", {"on": wanted.on}).get("on"))}
+        try:
+            answer = self._robot.post("/robot/lights", {"on": wanted.on})
+        except DeviceUnreachable as error:
+            raise DeviceError(f"the lights may not have been switched: {error}") from error
+        return {"on": bool(answer.get("on"))}
 
     def _get_status(self, _: Parameters, interrupt: Interrupt) -> dict[str, Any]:
         interrupt.check()
