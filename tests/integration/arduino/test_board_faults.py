@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -13,32 +14,44 @@ from tests.integration.arduino.conftest import FACTOR, Beside, BoardRig, do
 from tests.support.waiting import eventually
 
 
+@pytest.fixture
+def pumps(board: BoardRig) -> ArduinoDriver:
+    """The agent's driver, open, for volumes that take long enough to look on."""
+    made = board.driver(max_volume_ml=100.0)
+    made.open(energize=True)
+    board.control.reset_log()
+    return made
+
+
 def pumping(board: BoardRig) -> bool:
     motion = board.control.state()["motion"]
     return motion is not None and motion["verb"] == "PUMP"
 
 
+def spoil(pumps: ArduinoDriver, at: str, fault: Callable[[], None]) -> list[str]:
+    """Set something wrong just before a request is sent; what is sent from now on."""
+    real = pumps._link.send
+    sent: list[str] = []
+
+    def send(verb: str, *arguments: object) -> int:
+        sent.append(verb)
+        if verb == at:
+            fault()
+        return real(verb, *arguments)
+
+    pumps._link.send = send  # type: ignore[method-assign]
+    return sent
+
+
 def test_a_lost_reply_is_looked_up_and_nothing_is_pumped_twice(pumps: ArduinoDriver, board: BoardRig) -> None:
-    work = Beside(lambda: do(pumps, "pump", pump=1, volume_ml=20))
-    eventually(lambda: pumping(board))
-    board.control.silence(1)
-    assert work.join().error is None or isinstance(work.error, DeviceError)
-    assert board.control.state()["pumped_ml"][1] == pytest.approx(20)
-    assert board.verbs() == ["PUMP"]
-    assert work.result["ran_ms"] == 20_000
+    sent = spoil(pumps, "PUMP", lambda: board.control.silence(1))
+    assert do(pumps, "pump", pump=1, volume_ml=2)["ran_ms"] == 2000
+    assert sent == ["STATUS", "PUMP", "STATUS"], "asked how it ended"
+    assert board.control.state()["pumped_ml"][1] == pytest.approx(2)
 
 
 def test_a_request_that_was_never_heard_moved_nothing(pumps: ArduinoDriver, board: BoardRig) -> None:
-    number = pumps._link.send
-    sent: list[str] = []
-
-    def deaf_to_pumps(verb: str, *arguments: object) -> int:
-        sent.append(verb)
-        if verb == "PUMP":
-            board.control.deaf(1)
-        return number(verb, *arguments)
-
-    pumps._link.send = deaf_to_pumps  # type: ignore[method-assign]
+    sent = spoil(pumps, "PUMP", lambda: board.control.deaf(1))
     with pytest.raises(DeviceError, match="never got PUMP 0: nothing was moved") as caught:
         do(pumps, "pump", pump=0, volume_ml=1)
     assert not isinstance(caught.value, DeviceUnreachable), "the outcome is known"
@@ -55,7 +68,7 @@ def test_a_noisy_line(pumps: ArduinoDriver, board: BoardRig, fault: str) -> None
 
 
 def test_silence_is_unreachable_and_never_a_simulation(pumps: ArduinoDriver, board: BoardRig) -> None:
-    work = Beside(lambda: do(pumps, "pump", pump=0, volume_ml=20))
+    work = Beside(lambda: do(pumps, "pump", pump=0, volume_ml=100))
     eventually(lambda: pumping(board))
     board.control.silence()
     error = work.join().error
@@ -64,7 +77,7 @@ def test_silence_is_unreachable_and_never_a_simulation(pumps: ArduinoDriver, boa
 
 
 def test_unplugged_while_pumping(pumps: ArduinoDriver, board: BoardRig) -> None:
-    work = Beside(lambda: do(pumps, "pump", pump=0, volume_ml=20))
+    work = Beside(lambda: do(pumps, "pump", pump=0, volume_ml=100))
     eventually(lambda: pumping(board))
     board.control.unplug()
     error = work.join().error
@@ -75,7 +88,7 @@ def test_unplugged_while_pumping(pumps: ArduinoDriver, board: BoardRig) -> None:
         pumps.open(energize=True)
     board.control.replug()
     pumps.open(energize=True)
-    eventually(lambda: not pumping(board), 30)
+    eventually(lambda: not pumping(board), 60)
     assert do(pumps, "pump", pump=1, volume_ml=1)["ran_ms"] == 1000
 
 
@@ -89,11 +102,11 @@ def test_a_stalled_pump_fails_the_command(pumps: ArduinoDriver, board: BoardRig)
 
 
 def test_a_pump_that_stalls_on_the_way(pumps: ArduinoDriver, board: BoardRig) -> None:
-    work = Beside(lambda: do(pumps, "pump", pump=1, volume_ml=20))
+    work = Beside(lambda: do(pumps, "pump", pump=1, volume_ml=100))
     eventually(lambda: board.control.state()["pumped_ml"][1] > 1, interval=0.01)
     board.control.stall(1)
     assert isinstance(work.join().error, DeviceError)
-    assert 1 < board.control.state()["pumped_ml"][1] < 20
+    assert 1 < board.control.state()["pumped_ml"][1] < 100
 
 
 def test_an_overheated_base_is_an_interlock(pumps: ArduinoDriver, board: BoardRig) -> None:
@@ -137,7 +150,7 @@ def test_what_it_cannot_cool_down_to_is_said(board: BoardRig) -> None:
 def test_an_interrupted_pump_is_stopped_and_confirmed(pumps: ArduinoDriver, board: BoardRig, cause: str) -> None:
     do(pumps, "set_temperature", base=0, celsius=25)
     interrupt = Interrupt()
-    work = Beside(lambda: do(pumps, "pump", interrupt, pump=2, volume_ml=20))
+    work = Beside(lambda: do(pumps, "pump", interrupt, pump=2, volume_ml=100))
     eventually(lambda: pumping(board))
     interrupt.set(cause)
     error = work.join().error
@@ -148,12 +161,12 @@ def test_an_interrupted_pump_is_stopped_and_confirmed(pumps: ArduinoDriver, boar
     assert rest.detail["heaters"] == "off"
     state = board.control.state()
     assert (state["motion"], state["setpoints"]) == (None, [None])
-    assert 0 < state["pumped_ml"][2] < 20
+    assert 0 < state["pumped_ml"][2] < 100
 
 
 def test_the_emergency_stop_waits_for_nothing(pumps: ArduinoDriver, board: BoardRig) -> None:
     do(pumps, "set_temperature", base=0, celsius=25)
-    work = Beside(lambda: do(pumps, "pump", pump=2, volume_ml=20))
+    work = Beside(lambda: do(pumps, "pump", pump=2, volume_ml=100))
     eventually(lambda: pumping(board))
     pumps.emergency_stop()
     state = board.control.state()
@@ -195,3 +208,18 @@ def test_speed_follows_the_time_factor(pumps: ArduinoDriver) -> None:
     began = time.monotonic()
     do(pumps, "pump", pump=0, volume_ml=10)
     assert time.monotonic() - began >= 10 / FACTOR
+
+
+def test_a_busy_board_begins_nothing_else(pumps: ArduinoDriver, board: BoardRig) -> None:
+    pumps._link.send("SONIC", 0, 60_000)
+    with pytest.raises(DeviceError, match="did not begin PUMP 0: another motion runs"):
+        pumps._board.move("PUMP", 0, 1000, lambda: None)
+    assert board.control.state()["pumped_ml"] == [0, 0, 0]
+    assert pumps.halt().confirmed
+
+
+def test_another_baud_rate_is_not_understood(board: BoardRig) -> None:
+    driver = board.driver(baudrate=57600, timeout=0.5)
+    with pytest.raises(DeviceUnreachable, match=r"does not answer HELLO within 0\.5 s.*baud rate"):
+        driver.open(energize=True)
+    assert not driver.is_open

@@ -89,12 +89,12 @@ def test_power_that_goes_during_the_wait(potentiostat: SquidstatDriver, cells: C
 
 
 def test_a_connection_that_drops_does_not_end_the_experiment(potentiostat: SquidstatDriver, cells: CellRig) -> None:
-    begin(potentiostat, {**DEPOSIT, "duration_s": 300.0})
+    begin(potentiostat, {**DEPOSIT, "duration_s": 600.0})
     work = Alongside(lambda: do(potentiostat, "wait_until_idle", channel=0, poll_s=0.05))
     eventually(lambda: closed(cells))
     cells.control.drop()
     assert work.join().error is None
-    assert work.result["elements"][0]["points"] == 300
+    assert work.result["elements"][0]["points"] == 600
 
 
 def test_a_connection_that_stays_away_is_unreachable(potentiostat: SquidstatDriver, cells: CellRig) -> None:
@@ -115,12 +115,12 @@ def test_a_lost_answer_to_the_start_is_looked_up(potentiostat: SquidstatDriver, 
     do(potentiostat, "upload_experiment", channel=0)
     real = potentiostat._link._send
 
-    def silent(do_: str, parameters: dict[str, Any]) -> int:
-        if do_ == "start":
+    def silent(do: str, parameters: dict[str, Any]) -> int:
+        if do == "start":
             cells.control.silence(1)
-        return real(do_, parameters)
+        return real(do, parameters)
 
-    potentiostat._link._send = silent  # type: ignore[method-assign,assignment]
+    potentiostat._link._send = silent  # type: ignore[method-assign]
     started = do(potentiostat, "start_experiment", channel=0)
     assert cells.control.channel()["started"] == [started["experiment_id"]]
     assert [entry["do"] for entry in cells.control.log()].count("start") == 1
@@ -131,12 +131,12 @@ def test_a_start_that_was_never_heard_started_nothing(potentiostat: SquidstatDri
     do(potentiostat, "upload_experiment", channel=0)
     real = potentiostat._link._send
 
-    def deaf(do_: str, parameters: dict[str, Any]) -> int:
-        if do_ == "start":
+    def deaf(do: str, parameters: dict[str, Any]) -> int:
+        if do == "start":
             cells.control.deaf(1)
-        return real(do_, parameters)
+        return real(do, parameters)
 
-    potentiostat._link._send = deaf  # type: ignore[method-assign,assignment]
+    potentiostat._link._send = deaf  # type: ignore[method-assign]
     with pytest.raises(DeviceError, match="never started the experiment") as caught:
         do(potentiostat, "start_experiment", channel=0)
     assert not isinstance(caught.value, DeviceUnreachable), "the outcome is known"
@@ -234,3 +234,19 @@ def test_a_hardware_fault_is_an_interlock(potentiostat: SquidstatDriver, cells: 
     do(potentiostat, "upload_experiment", channel=0)
     with pytest.raises(Interlocked, match="current range"):
         do(potentiostat, "start_experiment", channel=0)
+
+
+def test_a_limit_of_one_element_is_not_held_against_the_next(potentiostat: SquidstatDriver) -> None:
+    dissolve = {**DEPOSIT, "current_a": 0.004, "voltage_max_v": -0.5}
+    _, first, second = measure(potentiostat, {**DEPOSIT, "duration_s": 10.0}, dissolve, DEPOSIT)
+    assert (first["ended"], second["ended"]) == ("voltage-limit", "completed")
+    assert second["points"] == 60
+
+
+def test_a_stop_gets_in_while_much_is_worked_out(potentiostat: SquidstatDriver, cells: CellRig) -> None:
+    sweep = {"technique": "CVA", "start_v": -0.5, "end_v": 0.5, "scan_rate_v_s": 1.0, "cycles": 100}
+    begin(potentiostat, {**sweep, "sample_interval_s": 0.002})
+    potentiostat.emergency_stop()
+    assert not closed(cells)
+    report = potentiostat._potentiostat.report(0)
+    assert report.records[0].duration_s < report.estimated_s

@@ -93,20 +93,10 @@ class Board:
         `check` raises, which leaves it running.
         """
         wanted = self.link.send(verb, number, duration_ms)
-        end = time.monotonic() + duration_ms / 1000 / self._factor + self._timeout
-        while True:
-            reply = self.link.reply(wanted, LOOK_SECONDS, check)
-            if reply is not None:
-                return self._ended(f"{verb} {number}", reply)
-            status = self.status()
-            if status.running != wanted:
-                return self._looked_up(f"{verb} {number}", wanted, status)
-            if time.monotonic() > end:
-                self.stop()
-                raise DeviceError(
-                    f"{self.link.where} ran {verb} {number} for longer than the {duration_ms} ms asked for; it was "
-                    "stopped: check its firmware"
-                )
+        try:
+            return self._until_stopped(wanted, f"{verb} {number}", duration_ms, check)
+        finally:
+            self.link.forget(wanted)
 
     def hold(self, base: int, celsius: float) -> None:
         """Heat a base to a temperature and hold it there from now on. Raises `DeviceError`, `Interrupted`."""
@@ -129,6 +119,22 @@ class Board:
             if status.all_off:
                 return status
         raise DeviceUnreachable(f"{self.link.where} answers STOP, and still says that something is on: {status}")
+
+    def _until_stopped(self, wanted: int, what: str, duration_ms: int, check: Callable[[], None]) -> int:
+        end = time.monotonic() + duration_ms / 1000 / self._factor + self._timeout
+        while True:
+            reply = self.link.reply(wanted, LOOK_SECONDS, check)
+            if reply is not None:
+                return self._ended(what, reply)
+            status = self.status()
+            if status.running != wanted:
+                return self._looked_up(what, wanted, status)
+            if time.monotonic() > end:
+                self.stop()
+                raise DeviceError(
+                    f"{self.link.where} ran {what} for longer than the {duration_ms} ms asked for; it was "
+                    "stopped: check its firmware"
+                )
 
     def _ended(self, what: str, reply: Reply) -> int:
         if reply.kind == "OK":

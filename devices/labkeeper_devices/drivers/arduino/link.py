@@ -1,7 +1,8 @@
 """The serial line to the board: opened for one process only, requests out, replies by id, gated by the emergency stop.
 
-A lost line closes the port and is `LineLost`; it never becomes a simulation. Only what is harmless is asked again. Not
-for what pumps do: that is `board`.
+A lost line closes the port and is `LineLost`; it never becomes a simulation. Only what is harmless is asked again: that
+also bridges the two seconds for which boards of this kind restart when their port is opened. Not for what pumps do:
+that is `board`.
 """
 
 from __future__ import annotations
@@ -67,11 +68,15 @@ class BoardLink:
             if self._serial is not None:
                 return
             try:
-                self._serial = Serial(self._port, self._baudrate, timeout=0, exclusive=True)
-                self._serial.reset_input_buffer()
+                serial = Serial(self._port, self._baudrate, timeout=0, exclusive=True)
             except (OSError, termios.error) as error:
                 raise LineLost(cannot_open(self._port, error)) from error
-            self._reader = LineReader()
+            try:
+                serial.reset_input_buffer()
+            except (OSError, termios.error) as error:
+                serial.close()
+                raise LineLost(cannot_open(self._port, error)) from error
+            self._serial, self._reader = serial, LineReader()
 
     def close(self) -> None:
         """Close the port and give up its lock. Sends nothing."""
@@ -110,6 +115,10 @@ class BoardLink:
             return self._mailbox.take(number, seconds, check)
         except (OSError, termios.error) as error:
             raise self._lost("the port failed", error) from error
+
+    def forget(self, number: int) -> None:
+        """Nobody waits for that reply any more."""
+        self._mailbox.forget(number)
 
     def ask(self, verb: str, *arguments: object, within: float) -> Reply:
         """Send a request and wait for its reply so many seconds; again, up to three times, if that is harmless.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from labkeeper_api.errors import Problem
@@ -30,6 +31,12 @@ def static_problems(config: PotentiostatConfig, parameters: Parameters) -> list[
             text = f"the experiment would have about {points} points; this instrument keeps {config.most_points}"
             found.append(Problem("elements", text, "take longer sample intervals, or fewer elements"))
     return found
+
+
+def shortfalls(config: PotentiostatConfig, has: Mapping[str, float]) -> list[str]:
+    """Settings that ask for more than the instrument has, each with what it has."""
+    wanted = {name: getattr(config, name) for name in has}
+    return [f"{name} {wanted[name]:g} (the instrument: {has[name]:g})" for name in has if wanted[name] > has[name]]
 
 
 def expected_s(element: AnyElement) -> float:

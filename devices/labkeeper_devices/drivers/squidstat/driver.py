@@ -29,7 +29,7 @@ from labkeeper_api.operations.squidstat import (
 from labkeeper_devices.drivers.base import AtRest, Commands, Health, Identity, Interrupt, Simulation
 from labkeeper_devices.drivers.common.latch import StopLatch
 from labkeeper_devices.drivers.common.results import marked
-from labkeeper_devices.drivers.squidstat.checks import expected_s, static_problems
+from labkeeper_devices.drivers.squidstat.checks import expected_s, shortfalls, static_problems
 from labkeeper_devices.drivers.squidstat.link import InstrumentLink, LinkLost
 from labkeeper_devices.drivers.squidstat.potentiostat import Built, Hello, Potentiostat
 from labkeeper_devices.drivers.squidstat.settings import PotentiostatConfig
@@ -82,8 +82,7 @@ class SquidstatDriver:
         fresh = not self._link.is_open
         self._link.open()
         try:
-            found = self._potentiostat.hello()
-            self._compare(found)
+            found = self._hello()
         except BaseException:
             if fresh:
                 self._link.close()
@@ -150,7 +149,7 @@ class SquidstatDriver:
         """Stop what is measured on all channels, and say whether the cells are confirmed to be open."""
         try:
             self._link.open()
-            self._open_cells("halt")
+            self._potentiostat.open_cells("halt", self._config.channels)
         except DeviceError as error:
             return AtRest(False, {"reason": str(error)})
         return AtRest(True, {"cells": "open"})
@@ -288,7 +287,7 @@ class SquidstatDriver:
 
     def _stop_now(self) -> None:
         try:
-            self._open_cells("emergency-stop")
+            self._potentiostat.open_cells("emergency-stop", self._config.channels)
         except LinkLost as error:
             log.warning("%s; connecting for the emergency stop", error)
         else:
@@ -296,27 +295,15 @@ class SquidstatDriver:
         # The connection was closed or lost, and a cell may be closed all the same.
         self._link.open()
         try:
-            self._open_cells("emergency-stop")
+            self._potentiostat.open_cells("emergency-stop", self._config.channels)
         finally:
             self._link.close()
 
-    def _open_cells(self, reason: str) -> None:
-        self._potentiostat.open_cells(reason)
-        measuring = [n for n in range(self._config.channels) if self._potentiostat.status(n).state == "running"]
-        if measuring:
-            raise DeviceUnreachable(f"{self._link.where} still measures on channels {measuring}")
-
-    def _compare(self, found: Hello) -> None:
-        """See that the instrument can do what the configuration says."""
-        config = self._config
-        short = [
-            f"{name} {wanted:g} (the instrument: {has:g})"
-            for name, wanted, has in (
-                ("channels", config.channels, found.channels),
-                ("voltage_limit_v", config.voltage_limit_v, found.voltage_limit_v),
-                ("current_limit_a", config.current_limit_a, found.current_limit_a),
-            )
-            if wanted > has
-        ]
+    def _hello(self) -> Hello:
+        """Who answers; it must be able to do what the configuration says."""
+        found = self._potentiostat.hello()
+        has = {name: getattr(found, name) for name in ("channels", "voltage_limit_v", "current_limit_a")}
+        short = shortfalls(self._config, has)
         if short:
             raise DeviceError(f"the configuration asks for more than {self._link.where} has: {', '.join(short)}")
+        return found

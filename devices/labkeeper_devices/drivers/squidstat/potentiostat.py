@@ -50,6 +50,7 @@ class ChannelStatus(_Answer):
     state: Literal["idle", "running", "done", "stopped"]
     experiment: str | None
     element: int | None = None
+    at: float | None = None
     latest: Latest | None = None
     fault: str
 
@@ -168,9 +169,12 @@ class Potentiostat:
                 f"{self.link.where} says that it stopped channel {channel}, and still measures there"
             )
 
-    def open_cells(self, reason: str) -> None:
+    def open_cells(self, reason: str, channels: int) -> None:
         """Open the cells of all channels, from any thread, and confirm it. Raises `DeviceUnreachable`."""
         self._as(_Opened, "open-cells", reason=reason)
+        measuring = [number for number in range(channels) if self.status(number).state == "running"]
+        if measuring:
+            raise DeviceUnreachable(f"{self.link.where} still measures on channels {measuring}")
 
     def _as(self, shape: type[Shape], do: str, **parameters: Any) -> Shape:
         answer = self.link.ask(do, **parameters)

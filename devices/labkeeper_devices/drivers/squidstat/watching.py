@@ -24,9 +24,25 @@ VOLT_SLACK: Final = 0.005
 """V beyond a limit that noise and the instrument's own reaction explain."""
 AMPERE_SLACK: Final = 1.02
 OVERTIME: Final = 1.5
-"""How many times its estimate an experiment may take, besides `SPARE_S`."""
-SPARE_S: Final = 30.0
+"""How many times its estimate an experiment may take before a standstill ends it."""
 RECONNECT_S: Final = 0.2
+
+
+class _Progress:
+    """Whether an experiment got stuck: its time is over, and it did not go on for so long."""
+
+    def __init__(self, seconds: float, still_s: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._still_s = still_s
+        self._last: tuple[int | None, float | None] = (None, None)
+        self._moved = time.monotonic()
+
+    def stuck(self, status: ChannelStatus, now: float) -> bool:
+        """Take a status at a time in real seconds."""
+        here = (status.element, status.at)
+        if here != self._last:
+            self._last, self._moved = here, now
+        return now > self._end and now - self._moved > self._still_s
 
 
 class Watch:
@@ -56,13 +72,14 @@ class Watch:
         try:
             return self._until_idle(channel, wanted, poll_s)
         except Interrupted as error:
+            self._potentiostat.link.open()
             self._potentiostat.stop(channel, error.cause)
             raise Interrupted(error.cause, f"{error}; the experiment was stopped and the cell is open") from error
 
     def _until_idle(self, channel: int, wanted: str | None, poll_s: float) -> Report:
         report = self._kept(channel, wanted)
         elements = report.typed()
-        end = time.monotonic() + (report.estimated_s * OVERTIME + SPARE_S) / self._factor + self._config.timeout
+        progress = _Progress(report.estimated_s * OVERTIME / self._factor, self._still_s(elements))
         while True:
             self._check()
             status = self._again(lambda: self._potentiostat.status(channel))
@@ -71,7 +88,7 @@ class Watch:
             if status.state != "running":
                 break
             self._enforce(channel, status, elements)
-            if time.monotonic() > end:
+            if progress.stuck(status, time.monotonic()):
                 self._potentiostat.stop(channel, "overtime")
                 raise DeviceError(
                     f"experiment {report.experiment} should have taken {report.estimated_s:.0f} s and did not end; it "
@@ -111,6 +128,16 @@ class Watch:
             kind: {name: values.get(name, []) for name in columns[kind]},
         }
         return {**found, **_extras(element, record, values)}
+
+    def _still_s(self, elements: list[AnyElement]) -> float:
+        """Real seconds without a reading that mean that there will be none: longer than any one takes."""
+        longest = max(
+            element.minimum_cycles / min(element.start_hz, element.end_hz)
+            if element.technique == "PEIS"
+            else element.sample_interval_s
+            for element in elements
+        )
+        return self._config.timeout / 2 + 2 * longest / self._factor
 
     def _enforce(self, channel: int, status: ChannelStatus, elements: list[AnyElement]) -> None:
         """End what is beyond its limits and still goes on."""

@@ -1,7 +1,8 @@
 """An experiment under way on a simulated channel: its elements one after another, their data and how each ended. Pure.
 
 Times in s of the simulation. The instrument ends an element at its limits, as real ones do in hardware: the last point
-then stands at the limit. Not for requests: those are `instrument`.
+then stands at the limit. Work is done in portions: an experiment that goes faster than this machine can work it out
+ends later, and can be stopped meanwhile. Not for requests: those are `instrument`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from labkeeper_devices.simulators.squidstat.measuring import Dc, Reading, durati
 
 DC = ("timestamp_s", "current_A", "we_voltage_V")
 AC = ("timestamp", "frequency", "absoluteImpedance", "realImpedance", "imagImpedance", "phaseAngle", "numberOfCycles")
+
+
+PORTION = 400
+"""Readings that are worked out at once: some tens of ms."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ class Experiment:
         self._limits = limits
         self._readings: Iterator[Reading] = iter(())
         self._ahead: Reading | None = None
+        self._at = 0.0
         self._begin(now)
 
     @property
@@ -87,31 +93,39 @@ class Experiment:
         """s that it takes when nothing ends early."""
         return sum(duration(element) for element in self.elements)
 
-    def advance(self, now: float) -> None:
-        """Let the time pass."""
-        while self.state == "running" and not self.hangs:
+    @property
+    def at(self) -> float:
+        """Time in the element under way up to which it has been worked out."""
+        return self._at
+
+    def advance(self, now: float) -> bool:
+        """Let the time pass; False when there is more to work out, which is done in portions so that a stop gets in."""
+        for _ in range(PORTION):
+            if self.state != "running" or self.hangs:
+                return True
             record = self.records[-1]
             reading, self._ahead = self._ahead or next(self._readings, None), None
             if reading is None:
                 self._end("completed", "", record.began + record.expected_s)
             elif record.began + reading.at > now:
                 self._ahead = reading
-                return
+                return True
             else:
                 self._take(record, reading)
+        return False
 
     def end_element(self, index: int, reason: str, now: float) -> None:
         """End the element under way, on the host's word; the next one begins. Nothing when it has ended already."""
         self.advance(now)
         if self.state == "running" and index == len(self.records) - 1:
-            self._end("host", reason, now)
+            self._end("host", reason, self.records[-1].began + self._at)
 
     def stop(self, state: str, reason: str, now: float) -> None:
         """End everything; the cell is open."""
         self.advance(now)
         if self.state == "running":
             record = self.records[-1]
-            record.ended, record.reason, record.duration_s = state, reason, now - record.began
+            record.ended, record.reason, record.duration_s = state, reason, self._at
             self.state, self.reason = state, reason
 
     def _begin(self, now: float) -> None:
@@ -120,6 +134,7 @@ class Experiment:
         self.records.append(Record(element["technique"], columns, duration(element), now))
         self._readings = readings(element, self._cell, self._noise)
         self._ahead = None
+        self.latest, self._at = None, 0.0
 
     def _end(self, ended: str, reason: str, now: float) -> None:
         record = self.records[-1]
@@ -130,6 +145,7 @@ class Experiment:
             self.state = "done"
 
     def _take(self, record: Record, reading: Reading) -> None:
+        self._at = reading.at
         if not isinstance(reading, Dc):
             record.rows.append(reading.columns())
             return

@@ -93,11 +93,10 @@ class Instrument:
         """Whether anything is measured."""
         return any(one.experiment is not None and one.experiment.state == "running" for one in self.channels)
 
-    def advance(self, now: float) -> None:
-        """Let the time pass on all channels."""
-        for channel in self.channels:
-            if channel.experiment is not None:
-                channel.experiment.advance(now)
+    def advance(self, now: float) -> bool:
+        """Let the time pass on all channels; False when there is more to work out."""
+        done = [one.experiment.advance(now) for one in self.channels if one.experiment is not None]
+        return all(done)
 
     def handle(self, request: dict[str, Any], now: float) -> dict[str, Any]:
         """Do what is asked; the answer without id. Raises `Refusal`."""
@@ -142,6 +141,7 @@ class Instrument:
             "state": experiment.state,
             "experiment": experiment.id,
             "element": len(experiment.records) - 1,
+            "at": experiment.at,
             "latest": None if latest is None else {"amperes": latest.amperes, "volts": latest.volts},
             "fault": self.fault,
             "boots": self.boots,

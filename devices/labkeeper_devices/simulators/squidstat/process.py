@@ -51,7 +51,8 @@ class Process:
         self._server.listen(lambda: self._control.instrument, stack)
 
     def _due(self) -> float | None:
-        self._control.instrument.advance(self._simulated())
+        if not self._control.instrument.advance(self._simulated()):
+            return 0.0
         return CATCH_UP if self._control.instrument.running else None
 
     def _new_instrument(self) -> Instrument:
