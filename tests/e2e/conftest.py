@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "plate-resort"
 SHARED = ROOT.parent / "shared"
-TIMEOUT = 180.0
+TIMEOUT = 420.0
 
 
 @dataclass

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from labkeeper.canvas import lab_devices
 from labkeeper.canvas.lab_devices import DRY_RUN_FACTOR, Placed
+from labkeeper.embedded.devices import TIPS
 from labkeeper_api.wire import unit_name
 from labkeeper_devices.agent.host import read_json, write_durably
 from labkeeper_flows.canvas.ledgers import TipLedger
@@ -25,8 +26,6 @@ from labkeeper_flows.canvas_run.tips import TipStore
 
 ASKED = "asked.json"
 """In the run's folder: what was asked for, beyond what the run's record tells."""
-TIPS = "tips.json"
-"""In the home: the lab's tip ledger."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,14 @@ class Row:
     step: str = ""
     message: str = ""
     began: float | None = None
-    took: float | None = None
+    """While it runs."""
+    spent: float = 0.0
+    """s in the cycles that have ended."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run in all cycles."""
+        return self.spent + (time.monotonic() - self.began if self.began is not None else 0.0)
 
 
 class NodeTable:
@@ -65,6 +72,13 @@ class NodeTable:
             elif event.kind == "node":
                 _change(row, event)
 
+    def settle(self, nodes: Iterable[Mapping[str, Any]]) -> None:
+        """How the nodes ended, from the result: those that ended before a run was resumed are not told again."""
+        with self._lock:
+            for node in nodes:
+                row = self._rows[node["node_id"]]
+                row.state, row.message = node["state"], node["reason"] or row.message
+
     def table(self) -> Table:
         """The nodes in the order of the plan."""
         table = Table(title=self._title, title_justify="left", header_style="bold")
@@ -77,14 +91,13 @@ class NodeTable:
         with self._lock:
             for row in self._rows.values():
                 cycle = f"{row.cycle}/{row.cycles}" if row.cycles > 1 and row.state != "pending" else ""
-                spent = row.took if row.took is not None else _since(row.began)
                 doing = row.step if row.state == "running" else row.message
                 table.add_row(
                     row.label,
                     row.type.removeprefix("sdl1"),
                     Text(row.state, style=STYLES.get(row.state, "")),
                     cycle,
-                    f"{spent:.1f} s" if spent is not None else "",
+                    f"{row.seconds:.1f} s" if row.state != "pending" else "",
                     Text(doing),
                 )
         return table
@@ -140,13 +153,9 @@ def simulation(time_factor: float | None, *, dry_run: bool) -> str:
 
 
 def _change(row: Row, event: NodeEvent) -> None:
-    if event.state == "running" and row.state != "running":
-        row.began, row.took = time.monotonic() if row.began is None else row.began, None
-    elif event.state not in ("running", "pending"):
-        row.took = _since(row.began)
+    if event.state == "running":
+        row.began = row.began if row.began is not None else time.monotonic()
+    else:
+        row.spent, row.began = row.seconds, None
     row.state, row.cycle, row.message = event.state, event.cycle, event.message
     row.step = "" if event.state != "running" else row.step
-
-
-def _since(began: float | None) -> float | None:
-    return None if began is None else time.monotonic() - began

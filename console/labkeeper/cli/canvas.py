@@ -153,7 +153,7 @@ def tips(
     home: HomeOption = None,
 ) -> None:
     """Say which tips of each robot are used up, or that a person put new racks there."""
-    from labkeeper.canvas.preparing import TIPS
+    from labkeeper.embedded.devices import TIPS
     from labkeeper_devices.agent.host import UnitDirectory
     from labkeeper_flows.canvas_run.tips import TipStore
 

@@ -143,6 +143,7 @@ def _run(
     if output is Output.JSON:
         typer.echo(json.dumps(ended.result, indent=2))
     else:
+        watch.nodes.settle(ended.result["nodes"])
         out.print(watch.nodes.table())
         for line in [*ending(ended.result), f"Result: {ended.saved}", f"Run: {settings.directory}"]:
             out.print(line, markup=False, soft_wrap=True)

@@ -18,7 +18,10 @@ from labkeeper.embedded.simulators import Simulator
 from labkeeper_api.kinds import LabDevice
 from labkeeper_api.wire import unit_name
 from labkeeper_devices.agent.host import UnitDirectory
+from labkeeper_flows.canvas_run.tips import TipStore
 
+TIPS = "tips.json"
+"""In the home: the tip ledger of its robots."""
 SHORT_LIFE_SECONDS = 30.0
 MOST_FAILURES = 3
 """So many short lives of an agent in a row end the lab, with the agent's last words."""
@@ -120,6 +123,10 @@ class Units:
     async def _start_simulator(self, device: LabDevice, directory: UnitDirectory, folder: Path) -> Simulator:
         simulator = Simulator(device, directory, folder, self._home / "logs" / f"simulator-{directory.unit}.log")
         await simulator.start()
+        tips = self._home / TIPS
+        if simulator.fresh and tips.exists():
+            # A simulated robot begins with full racks.
+            TipStore(tips).reset(directory.unit)
         return simulator
 
     async def _stop(self, unit: Unit) -> None:

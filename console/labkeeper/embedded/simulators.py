@@ -59,6 +59,11 @@ class Simulator:
         await self._child.start()
         write_durably(self._record, {"pid": self._child.pid, "argv": self._argv})
 
+    @property
+    def fresh(self) -> bool:
+        """Whether it began anew, so that its world is as it was at first."""
+        return self._taken is None
+
     def check(self) -> None:
         """Raise `ChildFailed` if it has ended."""
         if self._taken is None:

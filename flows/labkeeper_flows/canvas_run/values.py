@@ -83,7 +83,7 @@ def _table(table: object, usual: tuple[str, ...]) -> tuple[tuple[str, ...], tupl
     if isinstance(table, list) and table and isinstance(table[0], Mapping):
         columns = tuple(name for name in usual if name in table[0]) + tuple(str(n) for n in table[0] if n not in usual)
         return columns, tuple(tuple(row.get(name) for name in columns) for row in table)
-    # Names of columns are no data: `register_callbacks` repeats them under the same keys.
-    if isinstance(table, list) and table and isinstance(table[0], list):
+    # A list of names is no table: so a potentiostat confirms which columns it was told to return.
+    if isinstance(table, list) and table and not isinstance(table[0], str):
         return usual, tuple(tuple(row) for row in table)
     return (), ()
