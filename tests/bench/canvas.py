@@ -1,8 +1,8 @@
 """What a node of a canvas costs beyond what its device takes: native, and with a Prefect task for each node.
 
-The devices are in memory and answer at once, so what is measured is ours alone: decisions, threads, the run's record on
-disk, and with the Prefect manager a task run. Peer, on the same Prefect server in the same run: a flow with as many tasks
-that do nothing, as anyone would write it, without any record. Starting and ending a run counts, for all three alike.
+The devices are in memory and answer at once, so what is measured is ours alone: decisions, threads, the run's record
+on disk, and with the Prefect manager a task run. Peer, on the same Prefect server in the same run: a flow with as many
+tasks that do nothing, as anyone would write it, without any record. Starting and ending a run counts for all alike.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from labkeeper_flows.canvas_run import plots
 from labkeeper_flows.canvas_run.values import Curve
@@ -15,4 +16,6 @@ def test_the_noise_of_a_current_that_is_held_is_not_the_picture() -> None:
     (current,) = [one for one in axes.figure.axes if one.get_ylabel() == "Current i / mA"]
     low, high = current.get_ylim()
     assert high - low > 20 * 2e-4
-    assert current.yaxis.get_major_formatter().get_useOffset() is False
+    scale = current.yaxis.get_major_formatter()
+    assert isinstance(scale, ScalarFormatter)
+    assert scale.get_useOffset() is False
