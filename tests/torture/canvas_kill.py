@@ -53,7 +53,11 @@ CANVAS = {
     "workflow": {
         "nodes": [
             {"id": "setup", "type": "sdl1ExperimentSetup", "params": {"experiment_id": "torture"}},
-            {"id": "loop", "type": "sdl1SequenceControl", "params": {"loop_count": 2, "data_collection_start": 1}},
+            {
+                "id": "loop",
+                "type": "sdl1SequenceControl",
+                "params": {"loop_count": 2, "data_collection_start": 1, "stabilization_cycles": 0},
+            },
             {"id": "fill", "type": "sdl1SolutionPreparation", "params": {"volume": 1500}},
             {"id": "electrode", "type": "sdl1ElectrodeSetup", "params": {}},
             {"id": "plate", "type": "sdl1ElectrochemicalMeasurement", "params": {"cp_duration": 60}},

@@ -55,13 +55,20 @@ class EmbeddedServer:
         for left in reversed(range(PORTS)):
             await self._child.start()
             try:
-                return await self._ready()
+                await self._ready()
             except ChildFailed:
                 # Between looking for a free port and using it, somebody else may have taken it.
                 if self._chosen or not left or self._child.running or not _taken(self.port):
                     raise
+            else:
+                return
             self.port = _free_port(0)
             self._child = self._made()
+
+    async def start_again(self) -> None:
+        """Start it at the same address after it has ended. Raises `ChildFailed`."""
+        await self._child.start()
+        await self._ready()
 
     async def _ready(self) -> None:
         async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
