@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,9 +85,9 @@ class Wanted:
 
 
 def parts_of(volume: float) -> list[float]:
-    """A volume in as few parts as a pipette of 1000 µL takes: as many full ones as there are, then the rest."""
-    full, rest = divmod(volume, 1000.0)
-    return [1000.0] * int(full) + ([rest] if rest else [])
+    """A volume in as few parts as a pipette of 1000 µL takes, all alike: no part is a rest too small to be exact."""
+    count = math.ceil(volume / 1000.0)
+    return [volume / count] * count
 
 
 def nodes_of(path: Path) -> dict[str, dict[str, Any]]:
@@ -313,7 +314,8 @@ def check_files(seen: Seen, *, kinds: set[str]) -> None:
 
 
 def _measured(path: Path) -> bool:
-    return path.name not in ("combinations_7C1_to_7C4.csv", "proposal_example.csv")
+    """Whether a table holds what was measured: not the optimiser's files, and not what was worked out from it."""
+    return not path.name.endswith(("combinations_7C1_to_7C4.csv", "proposal_example.csv", "_processed.csv"))
 
 
 def check_alike(native: Seen, prefect: Seen) -> None:
