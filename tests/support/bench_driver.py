@@ -34,6 +34,7 @@ FAIL = OperationSpec("bench", "fail", "Does not succeed.")
 VANISH = OperationSpec("bench", "vanish", "Loses the device on the way.")
 TOUCH = OperationSpec("bench", "touch", "Fails the first time, and may be repeated.", idempotent=True)
 BIG = OperationSpec("bench", "big", "Returns a lot.", Big, physical=False)
+WATCH = OperationSpec("bench", "watch", "Waits for what a move began.", Move, physical=False)
 STOP = OperationSpec("bench", "stop", "Emergency stop.", emergency=True)
 
 
@@ -53,8 +54,9 @@ class BenchDriver:
     paused: bool = False
     is_open: bool = False
     touched: int = 0
+    halts: int = 0
     operations: dict[str, OperationSpec] = field(
-        default_factory=lambda: {spec.key: spec for spec in (MOVE, FAIL, VANISH, TOUCH, BIG, STOP)}
+        default_factory=lambda: {spec.key: spec for spec in (MOVE, FAIL, VANISH, TOUCH, BIG, WATCH, STOP)}
     )
     mending: frozenset[str] = frozenset()
 
@@ -98,6 +100,7 @@ class BenchDriver:
         raise NotImplementedError("the bench has no programs")
 
     def halt(self) -> AtRest:
+        self.halts += 1
         return AtRest(self.confirms_rest, {"at": "somewhere"})
 
     def emergency_stop(self) -> None:

@@ -1,14 +1,16 @@
 """Run a simulator that outlives, for a while, the process that started it: hardware does not vanish with a program.
 
-Usage: outliving.py PARENT_PID LOCK SECONDS PROGRAM ARGUMENT...
+Usage: outliving.py PARENT_PID LOCK SECONDS RECORD PROGRAM ARGUMENT...
 
 Once the parent is gone, however it ended, the program goes on while some process locks the file LOCK (the agent of the
-unit does), and for SECONDS more; so whoever resumes what was cut off finds the world as it was. TERM ends it at once.
+unit does), and for SECONDS more; so whoever resumes what was cut off finds the world as it was. The file RECORD says
+which process to send TERM to, which ends it at once.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -21,8 +23,12 @@ LOOK_SECONDS = 0.25
 END_SECONDS = 10.0
 
 
-def main(parent: int, lock: Path, seconds: float, argv: list[str]) -> int:
+def main(parent: int, lock: Path, seconds: float, record: Path, argv: list[str]) -> int:
     """Run the program; its exit code."""
+    # Here and not in the parent, which may be killed before it gets to that.
+    fresh = record.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps({"pid": os.getpid(), "argv": argv}), encoding="utf-8")
+    fresh.replace(record)
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
     # Should this process be killed, the program is to end and not to be left alone.
@@ -55,4 +61,4 @@ def _locked(path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]))
+    sys.exit(main(int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4]), sys.argv[5:]))

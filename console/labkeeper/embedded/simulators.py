@@ -16,7 +16,7 @@ from typing import Any
 
 from labkeeper.embedded.children import Child, ChildFailed
 from labkeeper_api.kinds import LabDevice
-from labkeeper_devices.agent.host import UnitDirectory, read_json, write_durably
+from labkeeper_devices.agent.host import UnitDirectory, read_json
 from labkeeper_devices.drivers.registry import kind_of, simulator_command
 
 OUTLIVING = Path(__file__).with_name("outliving.py")
@@ -40,7 +40,7 @@ class Simulator:
         name = f"the simulator of {directory.unit}"
         lock = str(directory.path / "agent.lock")
         wrapper = [sys.executable, "-I", "-S", str(OUTLIVING), str(os.getpid()), lock, str(LINGER_SECONDS)]
-        self._child = Child(name, [*wrapper, *self._argv], log=log, env={}, outlives=True)
+        self._child = Child(name, [*wrapper, str(self._record), *self._argv], log=log, env={}, outlives=True)
 
     async def start(self) -> None:
         """Start it, or take over one that runs alike. Raises `ChildFailed` when another process keeps it."""
@@ -57,7 +57,6 @@ class Simulator:
         if left is not None:
             await _end(left["pid"])
         await self._child.start()
-        write_durably(self._record, {"pid": self._child.pid, "argv": self._argv})
 
     @property
     def fresh(self) -> bool:

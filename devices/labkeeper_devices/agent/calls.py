@@ -183,18 +183,19 @@ class Calls:
 
     async def _perform(self, call: Perform) -> Performed:
         await self._looked_at()
+        await self._claim_decided()
         # No await from here to the beginning of the command: what is found to be so stays so.
         if self._under_way is not None and _same(self._under_way.call, call):
             return await asyncio.shield(self._under_way.end)
         if self._work.draining:
             raise Leaving(f"the agent of unit {self._work.settings.unit} is being shut down")
-        refused = self._take(call)
-        if refused is not None:
-            return Performed(outcome="interlocked", message=self._noted(refused))
         errand = _errand(call)
         known = self._work.carrier.recall(errand)
         if known is not None:
-            return self._performed(known)
+            return self._performed(known)  # whoever has the unit now: nothing moves
+        refused = self._take(call)
+        if refused is not None:
+            return Performed(outcome="interlocked", message=self._noted(refused))
         why = self._work.situation.against(mending=call.operation in self._work.driver.mending)
         if why is not None:
             return Performed(outcome="interlocked", message=self._noted(f"refused before anything moved: {why}"))
@@ -310,8 +311,9 @@ def _errand(call: Perform) -> Errand:
 
 
 def _same(one: Perform, other: Perform) -> bool:
-    """Whether it is the same command of the same run, whatever its patience."""
-    return one.model_copy(update={"timeout_seconds": None}) == other.model_copy(update={"timeout_seconds": None})
+    """Whether it is the same command of the same run, whoever asks and however patiently."""
+    alike: dict[str, Any] = {"timeout_seconds": None, "holder": one.holder}
+    return one.model_copy(update=alike) == other.model_copy(update=alike)
 
 
 def _plain_json(said: BaseModel) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from labkeeper_devices.agent.calls import Calls
 from labkeeper_devices.agent.control import ControlServer, NoAgent
 from labkeeper_devices.agent.desk import Desk
 from labkeeper_devices.agent.host import UnitDirectory
+from labkeeper_devices.agent.records import Begun, CommandKey
 from labkeeper_devices.agent.unit_client import UnitClient
 from labkeeper_devices.agent.workplace import AgentSettings, Workplace
 from tests.support.bench_driver import BenchDriver
@@ -158,6 +159,8 @@ async def test_a_unit_with_a_run_of_prefects_is_not_reserved(unit: Unit, monkeyp
     with pytest.raises(LabkeeperError, match="cannot be reserved: it carries out run lucky-owl"):
         await unit.ask(unit.client.reserve, "run-1", "canvas")
     assert (await unit.perform("move", to="A")).outcome == "interlocked"
+    unit.work.journal.end(begun(unit), "succeeded", result={"at": "B"})
+    assert (await unit.perform("move", 7, to="B")).replayed, "what is only looked up disturbs nobody"
     unit.work.busy_with = None
     unit.work.claiming = True
     with pytest.raises(LabkeeperError, match="just taking a run from Prefect"):
@@ -204,6 +207,18 @@ async def test_an_interrupt_stops_the_command_and_it_is_at_rest(unit: Unit) -> N
     again = await unit.perform("move", to="far")
     assert (again.outcome, again.cause, again.replayed) == ("interrupted", "cancel", True)
     assert unit.driver.moved == ["far"]
+
+
+@pytest.mark.parametrize(("confirms", "outcome"), [(True, "interrupted"), (False, "failed")])
+async def test_what_only_watches_is_stopped_with_what_it_watches(unit: Unit, confirms: bool, outcome: str) -> None:
+    unit.driver.free, unit.driver.confirms_rest = False, confirms
+    watching = asyncio.create_task(unit.perform("watch", to="the end"))
+    assert await unit.ask(unit.driver.begun.wait, 20)
+    await unit.ask(unit.client.interrupt, "run-1")
+    ended = await watching
+    assert (ended.outcome, unit.driver.halts) == (outcome, 1), ended
+    assert ("does not confirm that it rests" in ended.message) is not confirms
+    assert unit.work.journal.last_commands(9) == []
 
 
 async def test_a_timeout_is_one_of_the_command(unit: Unit) -> None:
@@ -341,6 +356,13 @@ async def test_what_the_device_says_against_it(unit: Unit, change: dict[str, Any
     refused = await unit.perform("move", to="A")
     assert (refused.outcome, unit.driver.moved) == ("interlocked", [])
     assert why in refused.message
+
+
+def begun(unit: Unit) -> int:
+    key = CommandKey("run-1", "n", 0, 7)
+    found = unit.work.journal.begin(key, "bench.move", {"to": "B", "text": ""}, idempotent=False)
+    assert isinstance(found, Begun)
+    return found.seq
 
 
 async def faulted(unit: Unit) -> bool:
