@@ -77,6 +77,19 @@ def test_the_emergency_stop_comes_from_another_thread_and_is_latched(slow_bench:
     bench.check("home_robot")
 
 
+def test_the_homing_with_which_a_run_begins_is_stopped_at_once(slow_bench: Bench) -> None:
+    bench = slow_bench
+    bench.set_up()
+    under = Under(lambda: bench.do("move_to_well", **bench.at("vials", "A1")))
+    eventually(lambda: bench.robot.state()["gantry"]["moving"], 60.0, 0.02)
+    bench.interrupt.set("cancel")
+    assert halted(bench, under).confirmed
+    assert bench.robot.state()["gantry"]["moving"] is False
+    assert "moveToWell" not in [entry["commandType"] for entry in bench.robot.log()]
+    bench.interrupt.clear()
+    assert bench.do("move_to_well", **bench.at("vials", "A1"))["well"] == "A1"
+
+
 def test_the_emergency_stop_leaves_a_robot_alone_that_stands_still(bench: Bench) -> None:
     bench.set_up(tools=True)
     bench.do("pickup_tip", **bench.at("tools", "A1"))

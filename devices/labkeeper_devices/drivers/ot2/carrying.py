@@ -202,16 +202,23 @@ class Carrying:
         return True
 
     def _read(self, run_id: str, commands: Sequence[CommandState]) -> tuple[RunState, list[CommandState]]:
-        """The run and then the commands: `next_step` relies on this order."""
+        """The run and then the commands: `next_step` relies on this order.
+
+        A robot that answers with an error says nothing about them, and is asked again as one that does not answer.
+        """
         robot = self._session.robot
-        run = run_state(robot, run_id)
-        if run is None:
-            raise Restarted(f"it was restarted, and knows nothing of run {run_id}")
-        read = [
-            item if item.final else CommandState.of(robot.get(f"/runs/{run_id}/commands/{item.id}")["data"])
-            for item in commands
-        ]
-        return run, read
+        try:
+            run = run_state(robot, run_id)
+            if run is not None:
+                return run, [item if item.final else self._command(run_id, item.id) for item in commands]
+        except DeviceUnreachable:
+            raise
+        except DeviceError as error:
+            raise Unanswered(str(error)) from error
+        raise Restarted(f"it was restarted, and knows nothing of run {run_id}")
+
+    def _command(self, run_id: str, command_id: str) -> CommandState:
+        return CommandState.of(self._session.robot.get(f"/runs/{run_id}/commands/{command_id}")["data"])
 
     def _tell(self, run: RunState, commands: Sequence[CommandState], orders: Sequence[Order]) -> None:
         done = sum(1 for item in commands if item.final)

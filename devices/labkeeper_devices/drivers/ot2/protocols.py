@@ -153,7 +153,8 @@ class Protocols:
                 run = run_state(robot, run_id)
                 if run is not None and not run.over:
                     self._tell(run)
-            except DeviceUnreachable as error:
+            except DeviceError as error:
+                # An answer that is an error says nothing about the run either.
                 if time.monotonic() - heard >= patience.absence:
                     raise DeviceUnreachable(f"the robot was lost in the middle of {name}: {error}") from error
                 interrupt.sleep(LOOK_SECONDS)
