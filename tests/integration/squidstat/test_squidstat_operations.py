@@ -113,6 +113,14 @@ def test_the_same_seed_gives_the_same_data(tmp_path: Path, potentiostat: Squidst
     assert other["dc"]["current_A"] == one["dc"]["current_A"]
 
 
+def test_a_sweep_ends_at_the_current_that_the_instrument_can_drive(potentiostat: SquidstatDriver) -> None:
+    sweep = {"technique": "LSV", "start_v": -0.5, "end_v": -2.0, "scan_rate_v_s": 0.1, "sample_interval_s": 0.05}
+    (element,) = measure(potentiostat, sweep)
+    assert (element["ended"], element["reason"]) == ("current-limit", "the current reached -0.1 A")
+    assert element["dc"]["current_A"][-1] == -0.1
+    assert element["duration_s"] < element["expected_s"] == pytest.approx(15.0)
+
+
 @pytest.mark.parametrize(
     ("element", "sentence"),
     [

@@ -23,7 +23,7 @@ class Control:
         self.instrument = new_instrument()
         self.commands: dict[str, Callable[[Answer], Answer]] = {
             "state": lambda _: self._state(),
-            "log": lambda _: {"log": self.instrument.log},
+            "log": lambda _: {"log": list(self.instrument.log)},
             "plug": self._plug,
             "clear": lambda _: self._clear(),
             "fail": self._fail,

@@ -17,6 +17,7 @@ What was measured stays until the next start on the channel, or until the power 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -31,6 +32,7 @@ FIRMWARE: Final = "1"
 LONGEST_REST: Final = 600.0
 """s of rest between experiments that are worked out; after that a cell has come to rest."""
 REST_STEP: Final = 1.0
+KEPT_REQUESTS: Final = 5000
 
 
 class Refusal(Exception):
@@ -74,7 +76,7 @@ class Instrument:
         self.fault = ""
         self.heeds_limits = True
         self.hangs = False
-        self.log: list[dict[str, Any]] = []
+        self.log: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
         self.channels = [Channel(Cell(), Random(seed + number), now) for number in range(channels)]  # noqa: S311
         self._handlers: dict[str, Callable[[dict[str, Any], float], dict[str, Any]]] = {
             "hello": self._hello,
