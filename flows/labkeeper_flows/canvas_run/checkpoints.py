@@ -9,6 +9,7 @@ from pathlib import Path
 from labkeeper_flows.canvas.accounting import NodeState, Work
 from labkeeper_flows.canvas_run import durable
 from labkeeper_flows.canvas_run.context import RunContext
+from labkeeper_flows.canvas_run.record import RecordLost
 
 NAMES = {
     "sdl1ExperimentSetup": "experiment_setup_complete",
@@ -50,16 +51,17 @@ def after_node(context: RunContext, work: Work) -> None:
             "values": dict(context.state.values),
             "simulated": any(it.simulated for it in context.reserved),
         }
-        durable.write_json(
-            folder / file,
-            {
-                "id": f"{context.settings.run_id}-{context.state.step_count}",
-                "name": name,
-                "step_index": context.state.step_count,
-                "state": state,
-                "timestamp": moment.isoformat(),
-            },
-        )
+        checkpoint = {
+            "id": f"{context.settings.run_id}-{context.state.step_count}",
+            "name": name,
+            "step_index": context.state.step_count,
+            "state": state,
+            "timestamp": moment.isoformat(),
+        }
+        try:
+            durable.write_json(folder / file, checkpoint)
+        except OSError as error:
+            raise RecordLost(f"the checkpoint {folder / file} cannot be written: {error.strerror}") from error
         context.note("checkpoint", name=name, checkpoint=file)
     _prune(folder, moment.timestamp() - timedelta(hours=settings.keep_hours).total_seconds())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,9 @@ class DataSteps:
         curves = [it for at in sorted(done) for it in curves_of(done[at], step.parameters["techniques"])]
         if not curves:
             raise DataError("the potentiostat returned no data: there is nothing to collect")
+        early = [text for at in sorted(done) for text in _ended_early(done[at])]
+        for text in early:
+            self._context.say("WARNING", f"{work.node}: {text}", work)
         return {
             "tag": step.parameters["tag"],
             "cycle": step.parameters["cycle"],
@@ -53,6 +57,7 @@ class DataSteps:
                 {"technique": it.technique, "element": it.element, "kind": it.kind, "points": len(it.rows)}
                 for it in curves
             ],
+            "ended_early": early,
             "last_values": dict(self._context.state.values),
         }
 
@@ -91,3 +96,12 @@ class DataSteps:
         if missing and context.all_simulated:
             return f"every device is simulated, and the optimiser's files are not there: {', '.join(missing)}"
         return ""
+
+
+def _ended_early(result: Mapping[str, Any]) -> Iterator[str]:
+    """Elements of an experiment that ended before their time, such as at a limit of the voltage."""
+    elements = result.get("elements")
+    for number, element in enumerate(elements if isinstance(elements, list) else [], start=1):
+        if isinstance(element, Mapping) and element.get("ended_early"):
+            reason = element.get("reason") or element.get("ended")
+            yield f"element {number} ({element.get('technique')}) ended early: {reason}"

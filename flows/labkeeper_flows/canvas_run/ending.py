@@ -47,7 +47,7 @@ def _settle(context: RunContext) -> str:
     if not state.suspended and not state.under_way:
         return ""
     reasons = [str(event["reason"]) for event in state.suspended.values()]
-    reason = "; ".join(reasons) or "the run was stopped"
+    reason = "; ".join(reasons) or state.stopped or "the run was stopped"
     state.accounting.stop(f"the run stopped: {reason}")
     for work in list(state.under_way):
         if work in state.suspended:

@@ -25,6 +25,7 @@ from labkeeper_flows.canvas_run.node_run import NodeCarrier, NodeEnd
 from labkeeper_flows.canvas_run.outcome import RunOutcome, RunStatus
 from labkeeper_flows.canvas_run.ports import DeviceInfo, Devices
 from labkeeper_flows.canvas_run.record import RunRecord, plan_hash
+from labkeeper_flows.canvas_run.recovery import refuse_unsafe
 from labkeeper_flows.canvas_run.settings import RunSettings
 from labkeeper_flows.canvas_run.state import RunState
 
@@ -118,6 +119,7 @@ class CanvasRun:
     def _recalled(self) -> tuple[RunRecord | None, RunState]:
         state = RunState(self._plan)
         if not RunRecord.exists(self._settings.directory):
+            refuse_unsafe(self._settings.recovery.safety, self._plan)
             return None, state
         record = RunRecord.load(self._settings.directory)
         if record.header["plan"] != plan_hash(self._plan):
@@ -197,8 +199,11 @@ class CanvasRun:
                     context.changed.wait(NUDGE_S if self._wish else 5.0)
                     if self._wish and self._threads:
                         self._interrupt()
-        except BaseException:
+        except BaseException as error:
             # Whatever went wrong here, or Ctrl-C: no thread may go on moving things behind the caller's back.
+            # Ctrl-C and the end of a process are a person's wish; after a program's mistake the run can be resumed.
+            if not isinstance(error, Exception):
+                self._wish = self._wish or f"the run was ended by {type(error).__name__}"
             self._halted.set()
             self._interrupt()
             raise

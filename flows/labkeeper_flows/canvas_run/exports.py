@@ -70,8 +70,8 @@ class Export:
         """Write all files and read them back; which they are. Raises `DataError`."""
         folder = experiment.below(self._context, self._parameters["directory"])
         files = list(self._files())
-        names = self._names(folder, files)
         try:
+            names = self._names(folder, files)
             written = [self._write(path, file) for path, file in zip(names, files, strict=True)]
             if self._parameters["compress"]:
                 written = [self._pack(folder, written)]

@@ -18,6 +18,7 @@ from labkeeper_flows.canvas_run.checkpoints import after_node
 from labkeeper_flows.canvas_run.context import Halted, RunContext
 from labkeeper_flows.canvas_run.data_steps import DataSteps
 from labkeeper_flows.canvas_run.deck_steps import deck_steps
+from labkeeper_flows.canvas_run.picking import Tips
 from labkeeper_flows.canvas_run.ports import StepKey
 from labkeeper_flows.canvas_run.record import RecordLost
 from labkeeper_flows.canvas_run.recovery import Strategy, severity_of
@@ -40,36 +41,6 @@ class _Suspended(Exception):
         self.kind = kind
         self.reason = reason
         super().__init__(reason)
-
-
-class Tips:
-    """The lab's tip ledger as one run sees it."""
-
-    def __init__(self, context: RunContext) -> None:
-        units = [it.unit for it in context.reserved if it.role is Role.OT2]
-        self._unit = units[0] if units else ""
-        self._store = context.settings.tips if units else None
-        self._racks = context.plan.tips_used
-
-    def take(self, step: Step, taker: str) -> str:
-        """Note the tip that a step is about to pick up; why it cannot be had, or nothing."""
-        tip = self._tip(step)
-        if tip is None or self._store is None or self._store.take(self._unit, *tip, taker):
-            return ""
-        return f"the tip {tip[1]} of {tip[0]} is gone: another run took it since this one was planned"
-
-    def give_back(self, step: Step, taker: str) -> None:
-        """The robot refused before anything moved."""
-        tip = self._tip(step)
-        if tip is not None and self._store is not None:
-            self._store.give_back(self._unit, *tip, taker)
-
-    def _tip(self, step: Step) -> tuple[str, str] | None:
-        if step.role is not Role.OT2 or step.operation != "pickup_tip":
-            return None
-        rack, well = str(step.parameters["labware"]), str(step.parameters["well"])
-        # Electrodes and tools are picked up too, and are never used up.
-        return (rack, well) if well in self._racks.get(rack, ()) else None
 
 
 class NodeCarrier:
@@ -106,6 +77,9 @@ class NodeCarrier:
                 context.say("ERROR", f"{work.node} failed: {end.reason}", work)
             more = {"halts": True} if end.halts else {}
             context.note("end", node=work.node, cycle=work.cycle, state=end.state.value, reason=end.reason, **more)
+            if end.halts:
+                # Branches on other devices begin no further step either.
+                context.halt()
             context.tell("node", work, end.state, message=end.reason)
         if end.state is NodeState.COMPLETED:
             after_node(context, work)

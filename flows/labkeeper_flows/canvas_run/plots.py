@@ -58,7 +58,7 @@ def _over_time(axes: Axes, curve: Curve) -> None:
     lines = axes.plot(times, voltage, color=BLUE, label="Voltage E (working electrode)", **_style(times))
     axes.set_xlabel("Time / s")
     axes.set_ylabel("Voltage E / V", color=BLUE)
-    _room(axes, voltage, 1e-4)
+    _room(axes, voltage, flat=0.002, shown=0.01)
     if curve.technique != "OCV" and "current_A" in curve.columns:
         times, current = _pair(curve, "timestamp_s", "current_A")
         unit, current = _scaled(current)
@@ -68,7 +68,8 @@ def _over_time(axes: Axes, curve: Curve) -> None:
         lines += second.plot(times, current, color=ORANGE, linestyle="--", linewidth=1.2, label="Current i (right)")
         second.set_ylabel(f"Current i / {unit}", color=ORANGE)
         second.ticklabel_format(axis="y", style="plain", useOffset=False)
-        _room(second, current, 0.1)
+        size = max((abs(value) for value in current), default=0.0)
+        _room(second, current, flat=0.1 * size, shown=size or 1.0)
     axes.legend(handles=lines, loc="best", fontsize=9, framealpha=0.9)
 
 
@@ -131,15 +132,13 @@ def _style(points: list[float]) -> dict[str, Any]:
     return {"linewidth": 1.5} if len(points) > MANY else {"linewidth": 1.2, "marker": "o", "markersize": 3.5}
 
 
-def _room(axes: Axes, values: list[float], flat: float) -> None:
-    """Room around a curve that changes by less than a part `flat` of its size: else its noise fills the picture."""
+def _room(axes: Axes, values: list[float], *, flat: float, shown: float) -> None:
+    """Show the height `shown` around a curve that changes by no more than `flat`: else noise fills the picture."""
     # The scale says the values themselves, not how far they are from a number in its corner.
     axes.ticklabel_format(axis="y", useOffset=False)
-    size = max((abs(value) for value in values), default=0.0)
-    if values and max(values) - min(values) <= flat * size:
+    if values and max(values) - min(values) <= flat:
         middle = sum(values) / len(values)
-        half = size * 5 * flat or 1e-3
-        axes.set_ylim(middle - half, middle + half)
+        axes.set_ylim(middle - shown / 2, middle + shown / 2)
 
 
 def _mark(axes: Axes) -> None:

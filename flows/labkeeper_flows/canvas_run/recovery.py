@@ -17,6 +17,7 @@ Severity: pipetting and cleaning `minor`, electrodes and electrochemistry `moder
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,8 @@ from labkeeper_api.documents import NodePath
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.suggestions import did_you_mean
 from labkeeper_flows.canvas.nodes.base import Category, RetryPolicy
+from labkeeper_flows.canvas.planned import CanvasPlan
+from labkeeper_flows.canvas.steps import Role, Step
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
@@ -132,7 +135,7 @@ class Arduino(_Section):
 
 
 class Hardware(_Section):
-    """How the lab's devices are reached. LabDevices say that for a run; a canvas that names none takes these."""
+    """The guide's section on connections: checked and kept with the run. LabDevices say how devices are reached."""
 
     opentrons: Opentrons = Opentrons()
     squidstat: Squidstat = Squidstat()
@@ -140,14 +143,14 @@ class Hardware(_Section):
 
 
 class Safety(_Section):
-    """Limits of the lab, checked against the plan before anything moves."""
+    """Limits of the lab, checked against the plan before a new run begins (`refuse_unsafe`)."""
 
     max_volume_per_transfer: Annotated[float, Field(gt=0)] = 1000
     """µL of one transfer."""
     max_pipette_speed: Annotated[float, Field(gt=0)] = 400
     """mm/s."""
     emergency_stop_enabled: bool = True
-    """Must stay true: a latched emergency stop cannot be switched off here."""
+    """Must stay true: the latched emergency stop of the devices' agents cannot be switched off here."""
     hardware_validation_required: bool = True
     """Whether each device must answer before the first node begins. Reserving them all sees to it."""
 
@@ -185,6 +188,27 @@ class RecoveryConfig(_Section):
                 continue
             return wanted
         return Strategy.SAFE_STOP
+
+
+def refuse_unsafe(safety: Safety, plan: CanvasPlan) -> None:
+    """Raises `InvalidInput` with every step of a plan that is beyond the lab's limits."""
+    found = {
+        Problem(node.id, message, f"the lab's limit is {limit:g} {unit}")
+        for node in plan.nodes
+        for steps in node.cycles
+        for step in steps
+        for message, limit, unit in _beyond(safety, step)
+    }
+    if found:
+        raise InvalidInput(sorted(found))
+
+
+def _beyond(safety: Safety, step: Step) -> Iterator[tuple[str, float, str]]:
+    volume, speed = step.parameters.get("volume"), step.parameters.get("speed")
+    if step.role is Role.OT2 and volume is not None and volume > safety.max_volume_per_transfer:
+        yield f"{step.operation} of {volume:g} µL at once", safety.max_volume_per_transfer, "µL"
+    if step.role is Role.OT2 and speed is not None and speed > safety.max_pipette_speed:
+        yield f"{step.operation} at {speed:g} mm/s", safety.max_pipette_speed, "mm/s"
 
 
 def severity_of(category: Category, *, reachable: bool) -> Severity:

@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from labkeeper_api.operations import OPERATIONS
-from labkeeper_flows.canvas.steps import HARDWARE, Role, Step
+from labkeeper_flows.canvas.steps import HARDWARE, Step
 
 DECK = "@deck"
 """The node of the journal's keys under which the robot's run is opened and its deck laid out."""
@@ -60,8 +60,3 @@ def first_again(steps: tuple[Step, ...], failed: int, done: Container[int]) -> i
 def attempt_node(node: str, attempt: int) -> str:
     """The node of the journal's key: further attempts have keys of their own."""
     return node if attempt == 1 else f"{node}#{attempt}"
-
-
-def is_tip(step: Step) -> bool:
-    """Whether the step picks something up from a rack."""
-    return step.role is Role.OT2 and step.operation == "pickup_tip"

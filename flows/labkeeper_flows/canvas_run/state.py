@@ -118,11 +118,12 @@ class RunState:
             self.operations.append(
                 {key: value for key, value in event.items() if key not in ("what", "result", "file")}
             )
-        if event["physical"] and event["outcome"] != "interlocked":
-            self.moved_since_checkpoint = True
+        # Laying the deck out (before the first step) is the same however often it is done.
+        moved = event["physical"] and event["outcome"] != "interlocked" and ordinal >= 0
+        self.moved_since_checkpoint = self.moved_since_checkpoint or moved
         progress = self.under_way.get(work)
         if progress is not None:
-            progress.moved = progress.moved or (event["physical"] and event["outcome"] != "interlocked")
+            progress.moved = progress.moved or moved
         if event["outcome"] != "succeeded":
             self.failures += event["outcome"] in ("failed", "interlocked")
             if progress is not None and progress.failed_at is None:

@@ -81,4 +81,7 @@ class TipStore:
         return found
 
     def _write(self, units: dict[str, Any]) -> None:
-        durable.write_json(self._path, units)
+        try:
+            durable.write_json(self._path, units)
+        except OSError as error:
+            raise Stalled("TipLedger", f"{self._path} cannot be written: {error.strerror}") from error

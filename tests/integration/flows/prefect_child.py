@@ -32,9 +32,9 @@ def carry_out(canvas: str, folder: str, fault: str = "") -> State[Any]:
     """Carry the canvas out; the state that its flow run should end in."""
     lab = Lab()
     if fault:
-        operation, outcome = fault.split(":")
+        operation, how = fault.split(":")
         lab.script = lambda role, key, name, parameters: (
-            Performed.model_validate({"outcome": outcome, "message": "scripted"}) if name == operation else None
+            Performed.model_validate({"outcome": how, "message": "scripted"}) if name == operation else None
         )
     text = Path(canvas).read_text()
     outcome = carry_out_in_prefect(planned(text), lab, settings(Path(folder), text))

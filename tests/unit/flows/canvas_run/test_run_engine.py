@@ -243,6 +243,36 @@ def test_an_emergency_stop_ends_the_run_whatever_the_node_says(tmp_path: Path) -
     assert states(outcome) == {"one": "failed", "two": "skipped"}
 
 
+def test_an_emergency_stop_on_one_device_ends_the_branches_on_others(tmp_path: Path) -> None:
+    measuring, stopped = threading.Event(), threading.Event()
+
+    def script(role: Role, key: StepKey, operation: str, parameters: Parameters) -> Performed | None:
+        if operation == "home_robot":
+            assert measuring.wait(WAIT_S)
+            return Performed(outcome="interrupted", cause="emergency-stop", message="pressed")
+        if operation == "build_experiment":
+            measuring.set()
+            assert stopped.wait(WAIT_S)
+        return None
+
+    def tell(event: Any) -> None:
+        if event.node == "move" and event.state == "failed":
+            stopped.set()
+
+    canvas = nested(
+        node("start", "delay", seconds=0),
+        node("move", "home_robot"),
+        node("measure", "sdl1ElectrochemicalMeasurement"),
+        edges=[edge("start", "move"), edge("start", "measure")],
+    )
+    lab = Lab(script)
+    outcome = CanvasRun(planned(canvas), lab, settings(tmp_path), tell=tell).carry_out()
+    assert states(outcome) == {"start": "completed", "move": "failed", "measure": "cancelled"}
+    assert outcome.status is RunStatus.FAILED
+    assert outcome.message == "pressed"
+    assert "start_experiment" not in [operation for _, _, operation, _ in lab.log]
+
+
 def test_a_cancelled_run_ends_when_the_hardware_is_at_rest(tmp_path: Path) -> None:
     moving = threading.Event()
     lab = Lab()

@@ -177,6 +177,19 @@ def test_a_measurement_without_data_fails_its_node(tmp_path: Path) -> None:
     assert "returned no data" in outcome.message
 
 
+def test_what_ended_early_is_told(tmp_path: Path) -> None:
+    class Limited(Lab):
+        def _result(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+            found = super()._result(operation, parameters)
+            if operation == "wait_until_idle":
+                found["elements"][0] |= {"ended_early": True, "reason": "voltage below -2 V"}
+            return found
+
+    outcome = run(nested(node("cp", "sdl1ElectrochemicalMeasurement")), Limited(), tmp_path)
+    assert outcome.runs[0].result["ended_early"] == ["element 1 (CP) ended early: voltage below -2 V"]
+    assert any("ended early: voltage below -2 V" in line for line in outcome.log)
+
+
 def test_an_export_that_cannot_be_written_fails_its_node(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "data").write_text("a file where a folder should be")

@@ -90,6 +90,18 @@ def test_a_restart_from_the_checkpoint_only_where_nothing_has_moved_since(tmp_pa
     assert outcome.runs[-1].attempts == 2
 
 
+def test_what_is_beyond_the_labs_limits_is_refused_before_anything_moves(tmp_path: Path) -> None:
+    config = recovery_of("safety: {max_volume_per_transfer: 400, max_pipette_speed: 60}")
+    lab = Lab()
+    with pytest.raises(InvalidInput) as wrong:
+        run(nested(node("pour", "sdl1SolutionPreparation", volume=500)), lab, tmp_path, recovery=config)
+    told = str(wrong.value)
+    assert "pour: aspirate of 500 µL at once (the lab's limit is 400 µL)" in told
+    assert "pour: move_to_well at 100 mm/s (the lab's limit is 60 mm/s)" in told
+    assert lab.log == []
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_critical_rule_stops_everything_that_moves(tmp_path: Path) -> None:
     config = recovery_of("strategies: {minor: {primary: emergency_stop, fallback: emergency_stop, attempts: 0}}")
     lab = Lab(failing("aspirate"))
