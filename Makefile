@@ -36,11 +36,8 @@ ifneq ($(UV),.tools/bin/uv)
 $(UV): ;
 endif
 
-.PHONY: setup-ot2-simulator
-setup-ot2-simulator: $(SIMULATOR)/.venv/.stamp ## Install the OT-2 simulator, a project of its own
-
 .PHONY: demo
-demo: setup setup-ot2-simulator ## Run the plate hotel and the battery lab on simulated hardware
+demo: setup ## Run the plate hotel and the battery lab on simulated hardware
 	@$(BIN)/labkeeper demo
 
 .PHONY: test
@@ -71,7 +68,7 @@ $(SIMULATOR)/.venv/.stamp: $(SIMULATOR)/uv.lock $(SIMULATOR)/pyproject.toml | $(
 	@touch $@
 
 .PHONY: test-e2e
-test-e2e: setup setup-ot2-simulator ## The labkeeper command as its user meets it, and short forms of the torture runs
+test-e2e: setup ## The labkeeper command as its user meets it, and short forms of the torture runs
 	@$(PYTEST) tests/e2e
 
 .PHONY: check

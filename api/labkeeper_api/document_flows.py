@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from labkeeper_api.catalog import CatalogEntry
+from labkeeper_api.catalog import Catalog, CatalogEntry
 from labkeeper_api.errors import Problem
 from labkeeper_api.kinds.labpool import PoolType
 from labkeeper_api.kinds.labworkflow import FlowSource
@@ -66,6 +66,12 @@ def document_entry(flow: FlowSource) -> CatalogEntry | None:
             parameter_schema=_closed(_CHOICES),
         )
     return None
+
+
+def flow_entry(flow: FlowSource, catalog: Catalog) -> CatalogEntry | None:
+    """What is known of a flow: the catalog's entry of its name, or that of a document; None for an entrypoint of
+    somebody's own, and for a name that the catalog has not."""
+    return catalog.get(flow.name) if flow.name is not None else document_entry(flow)
 
 
 def entrypoint(flow: FlowSource) -> str:

@@ -24,6 +24,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterTags,
 )
+from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import DeploymentResponse, OrchestrationResult, SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
@@ -127,7 +128,9 @@ class PrefectDeploymentManager:
                 answer: OrchestrationResult[Any] = await client.set_flow_run_state(run.id, Cancelling())
             except ObjectNotFound as error:
                 raise LabkeeperError(f"Prefect has no flow run {flow_run_id}") from error
-            return answer.status is SetStateStatus.ACCEPT
+            # One that nobody has begun is not cancelling: the server makes it Cancelled at once.
+            ended = isinstance(answer.state, State) and answer.state.is_cancelled()
+            return answer.status is SetStateStatus.ACCEPT or ended
 
     async def list_deployments(self) -> list[dict[str, Any]]:
         """Deployed canvases: id, name, flow_name, schedule, is_schedule_active, created, updated."""

@@ -106,4 +106,4 @@ def _note(record: RunRecord) -> str:
     if record.simulated:
         factor = (record.result or {}).get("time_factor")
         return f"simulated, time factor {factor:g}" if isinstance(factor, int | float) else "simulated"
-    return "" if record.done else record.message
+    return "" if record.done else record.progress or record.message

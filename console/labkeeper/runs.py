@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labkeeper.access import LabAccess
+from labkeeper.canvas.records import progress
 from labkeeper_api.conditions import ConditionType, is_true
 from labkeeper_api.kinds import LabDevice, LabObject, LabRun, LabWorkflow
 from labkeeper_api.kinds.labrun import LabRunSpec, WorkflowRef
@@ -20,6 +21,7 @@ from labkeeper_devices.agent.host import UnitDirectory
 from labkeeper_operator.objects import Key
 
 LOOK_SECONDS = 0.05
+PROGRESS_SECONDS = 0.5
 TROUBLE_SECONDS = 10.0
 """How long a unit may be unable to work before waiting for it is given up."""
 CANCEL_SECONDS = 60.0
@@ -36,6 +38,8 @@ class RunRecord:
     parameters: dict[str, Any] = field(default_factory=dict)
     state: str = "Waiting"
     message: str = ""
+    progress: str = ""
+    """What it does now, where its own record tells that."""
     started: datetime | None = None
     ended: datetime | None = None
     result: dict[str, Any] | None = None
@@ -125,8 +129,11 @@ class Runner:
 
     async def _follow(self, record: RunRecord, run: LabRun, devices: list[LabDevice]) -> None:
         clock = asyncio.get_running_loop().time
-        fine_at = clock()
+        fine_at = looked_at = clock()
         while not self._read(record, run):
+            if clock() - looked_at > PROGRESS_SECONDS:
+                looked_at = clock()
+                self._look_for_progress(record)
             waits = record.state in ("Waiting", "Scheduled", "Late")
             trouble = _obstacle(self._access.home, devices) if waits else None
             if trouble is None:
@@ -137,6 +144,12 @@ class Runner:
                 self._changed()
                 return
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _look_for_progress(self, record: RunRecord) -> None:
+        found = progress(self._access.home, record.flow_run_id) if record.flow_run_id else ""
+        if found != record.progress:
+            record.progress = found
+            self._changed()
 
     async def cancel(self, record: RunRecord, run: LabRun) -> None:
         """Cancel a run and wait until the hardware is at rest."""

@@ -19,7 +19,7 @@ from labkeeper.embedded.lab import running_info, running_lab
 from labkeeper.render import err, runs_table
 from labkeeper.runs import Runner, RunRecord, journals, new_run
 from labkeeper_api.catalog import builtin_catalog, parameter_problems
-from labkeeper_api.document_flows import document_entry
+from labkeeper_api.document_flows import flow_entry
 from labkeeper_api.errors import InvalidInput, Problem
 from labkeeper_api.kinds import LabDevice, LabPool, LabRun, LabWorkflow
 from labkeeper_api.manifests import ConfigMap, Manifest
@@ -119,8 +119,7 @@ def _run_problems(
 ) -> list[Problem]:
     """What is wrong with a run's parameters, for the flow and for the devices that would carry it out."""
     workflow = workflows[run.spec.workflow_ref.name]
-    flow = workflow.spec.flow
-    entry = builtin_catalog().get(flow.name) if flow.name else document_entry(flow)
+    entry = flow_entry(workflow.spec.flow, builtin_catalog())
     if entry is None:
         return []
     merged = {**workflow.spec.parameters, **run.spec.parameters}
@@ -212,7 +211,8 @@ class Session:
             self._live.update(runs_table(self.records))
             return
         for record in self.records:
-            line = f"{record.name}: {record.state}" + (f" ({record.message})" if record.message and record.done else "")
+            said = record.message if record.done else record.progress
+            line = f"{record.name}: {record.state}" + (f" ({said})" if said else "")
             if record.state != "Waiting" and self._last_lines.get(record.name) != line:
                 self._last_lines[record.name] = line
                 self._tell(line)

@@ -76,7 +76,7 @@ def _ot2_simulator() -> Finding:
     named = os.environ.get("LABKEEPER_OT2_SIMULATOR")
     own = Path(__file__).resolve().parents[2] / "images" / "ot2-simulator" / ".venv" / "bin" / "python"
     python = Path(named) if named else own
-    hint = "for simulated OT-2 robots: run `make setup-ot2-simulator`, or name a Python with LABKEEPER_OT2_SIMULATOR"
+    hint = "for simulated OT-2 robots: run `make setup`, or name a Python with LABKEEPER_OT2_SIMULATOR"
     if not python.exists():
         return Finding("OT-2 simulator", Verdict.OPTIONAL, f"no {python}", hint)
     # In a folder of its own: beside the sources it would be found without being installed.

@@ -13,7 +13,7 @@ from typing import Any
 
 from labkeeper.canvas import flow_document
 from labkeeper_api.catalog import Catalog, CatalogEntry, parameter_problems
-from labkeeper_api.document_flows import document_entry
+from labkeeper_api.document_flows import flow_entry
 from labkeeper_api.errors import Problem, Stalled
 from labkeeper_api.kinds import LabDevice, LabPool, LabRun, LabWorkflow
 from labkeeper_api.kinds.labpool import DEFAULT_QUEUE, PoolType
@@ -114,11 +114,8 @@ def _check_workflow(
 
 
 def _entry(manifest: Manifest, workflow: LabWorkflow, catalog: Catalog, findings: Findings) -> CatalogEntry | None:
-    name = workflow.spec.flow.name
-    if name is None:
-        return document_entry(workflow.spec.flow)
-    entry = catalog.get(name)
-    if entry is None:
+    name, entry = workflow.spec.flow.name, flow_entry(workflow.spec.flow, catalog)
+    if entry is None and name is not None:
         hint = did_you_mean(name, catalog.names())
         findings.problems.append(manifest.problem(("spec", "flow", "name"), f"the catalog has no flow {name!r}", hint))
     return entry
@@ -189,8 +186,7 @@ def _check_run(manifest: Manifest, run: LabRun, world: World, catalog: Catalog, 
         path = ("spec", "workflowRef", "name")
         findings.notes.append(_missing(manifest, "LabWorkflow", path, world.workflows))
         return
-    flow = workflow.spec.flow
-    entry = catalog.get(flow.name) if flow.name else document_entry(flow)
+    entry = flow_entry(workflow.spec.flow, catalog)
     if entry is None:
         return
     merged = {**workflow.spec.parameters, **run.spec.parameters}

@@ -14,7 +14,7 @@ from tests.e2e.conftest import ROOT, Command
 SIMULATOR = ROOT / "images" / "ot2-simulator" / ".venv"
 
 pytestmark = [
-    pytest.mark.skipif(not SIMULATOR.exists(), reason="needs the OT-2 simulator: make setup-ot2-simulator"),
+    pytest.mark.skipif(not SIMULATOR.exists(), reason="needs the OT-2 simulator: make setup"),
     pytest.mark.timeout(900),
 ]
 

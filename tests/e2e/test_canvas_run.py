@@ -21,7 +21,7 @@ SIMULATOR = ROOT / "images" / "ot2-simulator" / ".venv"
 PROTOCOLS = SHARED / "data" / "opentrons_json"
 
 pytestmark = [
-    pytest.mark.skipif(not SIMULATOR.exists(), reason="needs the OT-2 simulator: make setup-ot2-simulator"),
+    pytest.mark.skipif(not SIMULATOR.exists(), reason="needs the OT-2 simulator: make setup"),
     pytest.mark.timeout(600),
 ]
 
@@ -102,11 +102,11 @@ def test_without_a_device_a_run_is_refused_with_a_hint(labkeeper: Command, tmp_p
 
 
 def test_ctrl_c_cancels_and_waits_until_all_is_at_rest(labkeeper: Command, tmp_path: Path) -> None:
-    pump = {"id": "pump", "type": "", "label": "Pump", "params": {"arduino_control": {"pump0_ml": 300}}}
+    pump = {"id": "pump", "type": "", "label": "Pump", "params": {"arduino_control": {"pump0_ml": 20}}}
     slow = {**PUMPING, "nodes": [pump], "edges": []}
     canvas = tmp_path / "canvas.json"
     canvas.write_text(json.dumps(slow), "utf-8")
-    process = labkeeper.start("run", canvas, "--dry-run", "--time-factor", "1", cwd=tmp_path)
+    process = labkeeper.start("run", canvas, "--dry-run", "--time-factor", "0.2", cwd=tmp_path)
     eventually(lambda: "Pump: running" in labkeeper.said(), 120, what="the pump runs")
     assert labkeeper.end(process, signal.SIGINT) == 1
     assert "waiting until the hardware is at rest" in labkeeper.said()

@@ -26,7 +26,7 @@ def test_a_tour_of_the_four_hotels_is_shown_with_verified_angles(labkeeper: Comm
     assert {c["outcome"] for c in moves} == {"succeeded"}
 
 
-@pytest.mark.skipif(not SIMULATOR.exists(), reason="needs the OT-2 simulator: make setup-ot2-simulator")
+@pytest.mark.skipif(not SIMULATOR.exists(), reason="needs the OT-2 simulator: make setup")
 @pytest.mark.timeout(600)
 def test_all_examples_are_run_one_after_another(labkeeper: Command) -> None:
     summary = labkeeper.json("demo", "--output", "json")

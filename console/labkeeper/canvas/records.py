@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from labkeeper_api.errors import Stalled
 from labkeeper_flows.canvas_run.outcome import RunStatus
-from labkeeper_flows.canvas_run.record import RunRecord
+from labkeeper_flows.canvas_run.record import NAME, RunRecord
 
 RESUMABLE = (None, RunStatus.SUSPENDED.value)
 """Ends that are none: broken off, or waiting for a person."""
@@ -72,3 +73,21 @@ def _kept(folder: Path) -> KeptRun:
         simulated=all(device["simulated"] for device in devices) if devices else None,
         resumable=closed in RESUMABLE,
     )
+
+
+def progress(home: Path, run_id: str) -> str:
+    """What a run that is under way does, in words; empty where this home has no record of it."""
+    folder = home / "runs" / run_id
+    if not RunRecord.exists(folder):
+        return ""
+    ended = 0
+    last: dict[str, Any] = {}
+    for line in (folder / NAME).read_text(encoding="utf-8").splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            break  # it is being written
+        if event["what"] == "begin":
+            last = event
+        ended += event["what"] == "end"
+    return f"{last['node']}, cycle {last['cycle']} ({ended} done)" if last else "beginning"

@@ -39,6 +39,7 @@ def server(
     """
     from labkeeper.cli.prefect_environment import prepare
 
+    home_of(home).mkdir(parents=True, exist_ok=True)
     prepare(home_of(home))
     from labkeeper.canvas.serving import serve
     from labkeeper.render import tell
@@ -198,6 +199,7 @@ def compare(
     """
     from labkeeper.cli.prefect_environment import prepare
 
+    home_of(home).mkdir(parents=True, exist_ok=True)
     prepare(home_of(home), quiet=True)
     from labkeeper.canvas.comparing import compare_managers, comparison_table
     from labkeeper.cli.examples import example
@@ -220,6 +222,7 @@ def compare(
 def _manager(home: Path | None) -> PrefectDeploymentManager:
     from labkeeper.cli.prefect_environment import prepare
 
+    home_of(home).mkdir(parents=True, exist_ok=True)
     prepare(home_of(home))
     from labkeeper.prefect_deployment_manager import PrefectDeploymentManager
 

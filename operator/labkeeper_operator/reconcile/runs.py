@@ -14,7 +14,7 @@ from typing import Any
 
 from labkeeper_api.catalog import Catalog, parameter_problems
 from labkeeper_api.conditions import Condition, ConditionType, Reason, is_true, said, without
-from labkeeper_api.document_flows import document_entry
+from labkeeper_api.document_flows import flow_entry
 from labkeeper_api.errors import Stalled, Waiting
 from labkeeper_api.kinds.labrun import LabRun, LabRunStatus
 from labkeeper_api.kinds.labworkflow import LabWorkflow, RunSummary
@@ -205,8 +205,7 @@ def _not_ready(workflow: LabWorkflow) -> Waiting:
 
 
 def _check_parameters(run: LabRun, workflow: LabWorkflow, catalog: Catalog) -> None:
-    flow = workflow.spec.flow
-    entry = catalog.get(flow.name) if flow.name else document_entry(flow)
+    entry = flow_entry(workflow.spec.flow, catalog)
     if entry is None:
         return
     merged = {**workflow.spec.parameters, **run.spec.parameters}

@@ -16,13 +16,13 @@ from typing import Any
 from labkeeper_api import wire
 from labkeeper_api.catalog import Catalog, CatalogEntry, parameter_problems
 from labkeeper_api.conditions import Reason
-from labkeeper_api.document_flows import deployment_schema, document_entry, document_parameter, entrypoint
+from labkeeper_api.document_flows import flow_entry
 from labkeeper_api.errors import Stalled, Waiting
 from labkeeper_api.kinds.base import DeletionPolicy
 from labkeeper_api.kinds.labpool import DEFAULT_QUEUE, LabPool, PoolType
 from labkeeper_api.kinds.labworkflow import LabWorkflow, LabWorkflowStatus, OnConflict, RunCounts
 from labkeeper_api.suggestions import did_you_mean
-from labkeeper_operator.reconcile import schedules, verdicts
+from labkeeper_operator.reconcile import flow_parts, schedules, verdicts
 from labkeeper_operator.reconcile.observed import ObservedDeployment
 from labkeeper_operator.reconcile.plan import (
     Action,
@@ -151,13 +151,13 @@ def deployment_body(
         "description": _description(workflow, entry),
         "paused": spec.suspend,
         "tags": sorted({*spec.tags, wire.TAG, wire.owner_tag(workflow.metadata.uid)}),
-        "parameters": _parameters(workflow, world),
-        "parameter_openapi_schema": _parameter_schema(workflow, entry),
+        "parameters": flow_parts.parameters(workflow, world.document),
+        "parameter_openapi_schema": flow_parts.parameter_schema(workflow, entry),
         "enforce_parameter_schema": entry is not None,
         "work_pool_name": pool.prefect_name,
         "work_queue_name": spec.placement.queue or DEFAULT_QUEUE,
         "job_variables": _job_variables(workflow, entry, world),
-        "entrypoint": _entrypoint(workflow, entry),
+        "entrypoint": flow_parts.entrypoint_of(workflow, entry),
         "concurrency_limit": spec.concurrency.limit if spec.concurrency else None,
         "concurrency_options": (
             {"collision_strategy": strategy[spec.concurrency.on_conflict]} if spec.concurrency else None
@@ -165,27 +165,6 @@ def deployment_body(
     }
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()
     return {**body, "version": digest[:12]}
-
-
-def _parameters(workflow: LabWorkflow, world: WorkflowWorld) -> dict[str, Any]:
-    spec = workflow.spec
-    if world.document is None:
-        return spec.parameters
-    given = {"name": workflow.metadata.key, "namespace": workflow.metadata.namespace, "dry_run": spec.dry_run}
-    return {**given, **spec.parameters, document_parameter(spec.flow): world.document}
-
-
-def _parameter_schema(workflow: LabWorkflow, entry: CatalogEntry | None) -> dict[str, Any]:
-    if entry is None:
-        return {"type": "object", "properties": {}}
-    return entry.parameter_schema if workflow.spec.flow.name else deployment_schema(workflow.spec.flow)
-
-
-def _entrypoint(workflow: LabWorkflow, entry: CatalogEntry | None) -> str | None:
-    flow = workflow.spec.flow
-    if entry is not None:
-        return entry.operation if flow.name else entrypoint(flow)
-    return flow.entrypoint
 
 
 def _job_variables(workflow: LabWorkflow, entry: CatalogEntry | None, world: WorkflowWorld) -> dict[str, Any]:
@@ -223,11 +202,8 @@ def _default_flow_name(workflow: LabWorkflow, catalog: Catalog) -> str:
 
 
 def _entry(workflow: LabWorkflow, catalog: Catalog) -> CatalogEntry | None:
-    name = workflow.spec.flow.name
-    if name is None:
-        return document_entry(workflow.spec.flow)
-    entry = catalog.get(name)
-    if entry is None:
+    name, entry = workflow.spec.flow.name, flow_entry(workflow.spec.flow, catalog)
+    if entry is None and name is not None:
         raise Stalled(Reason.UNKNOWN_FLOW, f"the catalog has no flow {name!r}: {did_you_mean(name, catalog.names())}")
     return entry
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from labkeeper_devices.agent.carrier import Carrier, Errand
+from labkeeper_devices.agent.carrier import Carrier
+from labkeeper_devices.agent.errands import Errand
 from labkeeper_devices.agent.journal import Journal
 from labkeeper_devices.drivers.arduino import ArduinoDriver
 from labkeeper_devices.drivers.base import Interrupt

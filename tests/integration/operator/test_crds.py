@@ -75,6 +75,18 @@ REFUSED = {
         "give exactly one flow source: flow.name for a flow of the catalog",
     ),
     "no flow source": (workflow("refused", flow={}), "give exactly one flow source"),
+    "a canvas twice": (
+        workflow("refused", flow={"canvas": {"inline": "{}", "file": "canvas.json"}}),
+        "give exactly one of canvas.inline, canvas.configMapRef and canvas.file",
+    ),
+    "a protocol from nowhere": (
+        workflow("refused", flow={"protocol": {}}),
+        "give exactly one of protocol.configMapRef and protocol.file",
+    ),
+    "a dry run of a driver operation": (
+        workflow("refused", dryRun=True),
+        "dryRun is for flow.canvas and flow.protocol",
+    ),
     "impossible minute": (schedule(cron="61 * * * *"), "cron must have five fields: minute 0-59"),
     "six cron fields": (schedule(cron="0 0 9 * * 1"), "cron must have five fields"),
     "interval of zero": (schedule(intervalSeconds=0), "intervalSeconds must be at least 1; to stop a schedule"),
@@ -159,6 +171,10 @@ def test_kubectl_get_lab_shows_every_kind_with_its_columns(unserved: LabNamespac
         assert table[1].split()[0] == "one"
         assert all(name in by_kind for name in wanted)
     assert "plate-resort.activate-hotel" in unserved.kubectl("get", "lwf", "one")
+    from_map = {"canvas": {"configMapRef": {"name": "canvases", "key": "zinc.json"}}}
+    unserved.apply(workflow("two", flow={"canvas": {"file": "canvas.json"}}), workflow("three", flow=from_map))
+    assert "canvas.json" in unserved.kubectl("get", "lwf", "two")
+    assert "canvases" in unserved.kubectl("get", "lwf", "three")
     wide = unserved.kubectl("get", "lwf", "one", "--output=wide").splitlines()[0]
     assert "DEPLOYMENT" in wide
     assert "MESSAGE" in wide

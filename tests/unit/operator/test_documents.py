@@ -136,6 +136,7 @@ def test_a_protocol_becomes_a_deployment_that_carries_it() -> None:
     assert body["entrypoint"] == PROTOCOL_ENTRYPOINT
     assert body["parameters"]["protocol"] == "def run(protocol): ..."
     assert body["parameters"]["dry_run"] is True
+    assert body["parameters"]["name"] == "mix.py"  # the robot goes by the ending
 
 
 def test_another_text_is_another_version_and_one_update() -> None:
