@@ -29,7 +29,7 @@ from tests.bench.harness import Row, alone, compared
 from tests.support.prefect_server import PrefectServer
 
 NODES = (20, 100, 200)
-ROUNDS = 5
+ROUNDS = 4
 PLANNED = 2000
 PLANNINGS = 7
 PEER = "bare Prefect task"
