@@ -123,6 +123,7 @@ class Canvas:
 
     def __post_init__(self) -> None:
         self.lab.fresh()
+        self._process: subprocess.Popen[bytes] | None = None
         self._logs = {name: len(log) for name, log in self.lab.logs().items()}
         self._journals = {name: _last(self.lab, name) for name in self.lab.units}
         self._runs = set(self.lab.home.glob("runs/*"))
@@ -130,6 +131,12 @@ class Canvas:
 
     def carry_out(self) -> None:
         """Start, kill, look, resume, until the run has completed."""
+        try:
+            self._to_its_end()
+        finally:
+            self._end_process()
+
+    def _to_its_end(self) -> None:
         end = time.monotonic() + END_SECONDS
         process = self._start()
         while time.monotonic() < end:
@@ -148,10 +155,13 @@ class Canvas:
                 self.story.append(f"ended by itself with {process.returncode}")
             self._check_resumable()
             process = self._start()
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
         self._fail(f"a run did not end within {END_SECONDS:g} s")
+
+    def _end_process(self) -> None:
+        """Whatever went wrong here, nothing may go on moving things."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
 
     def heard(self) -> dict[str, list[str]]:
         """What each device was told to do in this run, a line for each physical step."""
@@ -182,9 +192,10 @@ class Canvas:
         else:
             command = self.lab.command("run", self.file, "--lab", self.lab.manifest, *options)
         with self._log.open("ab") as log:
-            return subprocess.Popen(
+            self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=self.lab.environment(), cwd=self.lab.work, start_new_session=True
             )
+        return self._process
 
     def _record(self) -> Path | None:
         """The folder of this run, once its record has a first word."""
