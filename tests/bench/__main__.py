@@ -8,7 +8,7 @@ import sys
 
 from tests.bench.harness import Row, report
 
-NAMES = ("dispatch", "reconcile")
+NAMES = ("canvas", "dispatch", "reconcile")
 
 
 def main() -> int:

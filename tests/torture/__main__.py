@@ -7,7 +7,7 @@ import importlib
 import secrets
 import sys
 
-NAMES = {"agent-kill": "tests.torture.agent_kill"}
+NAMES = {"agent-kill": "tests.torture.agent_kill", "canvas-kill": "tests.torture.canvas_kill"}
 
 
 def main() -> int:

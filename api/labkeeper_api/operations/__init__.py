@@ -7,13 +7,7 @@ from labkeeper_api.operations import arduino, ot2, plate_resort, squidstat
 from labkeeper_api.operations.spec import NoParameters, OperationSpec
 
 OPERATIONS: dict[str, OperationSpec] = {
-    spec.key: spec
-    for spec in (
-        *plate_resort.OPERATIONS,
-        *ot2.OPERATIONS,
-        *arduino.OPERATIONS,
-        *squidstat.OPERATIONS,
-    )
+    spec.key: spec for driver in (plate_resort, ot2, arduino, squidstat) for spec in driver.OPERATIONS
 }
 """Every operation of every driver by its key, `driver.operation`."""
 

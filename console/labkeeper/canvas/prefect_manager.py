@@ -19,6 +19,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from labkeeper.canvas.devices import SocketDevices
 from labkeeper.canvas.preparing import Prepared
 from labkeeper.canvas.runs import Cancelling
+from labkeeper.embedded.children import ChildFailed
 from labkeeper.embedded.lab import LabPaths, locked, running_info
 from labkeeper.embedded.server import EmbeddedServer
 from labkeeper_flows.canvas_run.events import Tell
@@ -74,9 +75,26 @@ async def prefect_server(home: Path, say: Say, *, port: int | None = None) -> As
         try:
             await server.start()
             say(f"Prefect server at {server.url}")
-            yield server.api_url
+            keeper = asyncio.create_task(_keep(server, say))
+            try:
+                yield server.api_url
+            finally:
+                keeper.cancel()
+                await asyncio.wait([keeper])
         finally:
             await server.stop()
+
+
+async def _keep(server: EmbeddedServer, say: Say) -> None:
+    """Start the server again whenever it ends: what has ended meanwhile is told to it late, and not never."""
+    while True:
+        code = await server.wait()
+        say(f"the Prefect server ended by itself with exit code {code}; starting it again, the run goes on")
+        try:
+            await server.start_again()
+        except ChildFailed as error:
+            say(f"the run goes on without Prefect: {error}")
+            return
 
 
 def _flow_run(

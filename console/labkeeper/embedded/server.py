@@ -15,6 +15,8 @@ LAUNCHER = "labkeeper.embedded.prefect_server"
 """Module that starts Prefect; takes its arguments."""
 USUAL_PORT = 4200
 START_SECONDS = 120.0
+PORTS = 3
+"""How many ports are tried."""
 
 
 class EmbeddedServer:
@@ -22,15 +24,20 @@ class EmbeddedServer:
 
     def __init__(self, home: Path, port: int | None = None, *, host: str = "127.0.0.1") -> None:
         """`port` None takes Prefect's usual one if it is free, else any."""
-        self.port = port if port is not None else _free_port()
+        self.port = port if port is not None else _free_port(USUAL_PORT, 0)
         self.home = home
+        self._chosen = port is not None
+        self._host = host
         # Listening everywhere, it is reached here as any of this computer's addresses.
         self._reached = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound to
-        self._child = Child(
+        self._child = self._made()
+
+    def _made(self) -> Child:
+        return Child(
             "the Prefect server",
-            [sys.executable, "-m", LAUNCHER, "server", "start", "--host", host, "--port", str(self.port)],
-            log=home / "logs" / "prefect-server.log",
-            env=server_environment(home),
+            [sys.executable, "-m", LAUNCHER, "server", "start", "--host", self._host, "--port", str(self.port)],
+            log=self.home / "logs" / "prefect-server.log",
+            env=server_environment(self.home),
         )
 
     @property
@@ -45,11 +52,29 @@ class EmbeddedServer:
 
     async def start(self) -> None:
         """Start it and wait until it answers. Raises `ChildFailed`."""
+        for left in reversed(range(PORTS)):
+            await self._child.start()
+            try:
+                await self._ready()
+            except ChildFailed:
+                # Between looking for a free port and using it, somebody else may have taken it.
+                if self._chosen or not left or self._child.running or not _taken(self.port):
+                    raise
+            else:
+                return
+            self.port = _free_port(0)
+            self._child = self._made()
+
+    async def start_again(self) -> None:
+        """Start it at the same address after it has ended. Raises `ChildFailed`."""
         await self._child.start()
+        await self._ready()
+
+    async def _ready(self) -> None:
         async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
             try:
                 async with asyncio.timeout(START_SECONDS):
-                    while not await _answers(client, f"{self.api_url}/health"):
+                    while not await _answers(client, self.api_url, self.home):
                         self._child.check()
                         await asyncio.sleep(0.1)
             except TimeoutError:
@@ -83,20 +108,30 @@ def server_environment(home: Path) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
-    for wanted in (USUAL_PORT, 0):
+def _free_port(*wanted: int) -> int:
+    """The first of these ports that is free; 0 is any."""
+    for port in wanted:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", wanted))
+                probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return int(probe.getsockname()[1])
     raise ChildFailed("no free port on 127.0.0.1 for the Prefect server")
 
 
-async def _answers(client: httpx.AsyncClient, url: str) -> bool:
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def _answers(client: httpx.AsyncClient, api_url: str, home: Path) -> bool:
+    """Whether the server of this home answers there: another lab's must never be taken for it."""
     try:
-        return (await client.get(url)).status_code == 200
-    except httpx.TransportError:
+        if (await client.get(f"{api_url}/health")).status_code != 200:
+            return False
+        settings = (await client.get(f"{api_url}/admin/settings")).json()
+    except (httpx.TransportError, ValueError):
         return False
+    return isinstance(settings, dict) and settings.get("home") == str(home / "prefect")

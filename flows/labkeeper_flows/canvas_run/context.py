@@ -62,9 +62,14 @@ class RunContext:
         return self._wish()
 
     @property
+    def all_simulated(self) -> bool:
+        """Whether there are devices and every one is simulated."""
+        return bool(self.reserved) and all(it.simulated for it in self.reserved)
+
+    @property
     def time_factor(self) -> float | None:
         """How many times faster than real time this run waits; None if any device is real."""
-        if not self.reserved or not all(it.simulated for it in self.reserved):
+        if not self.all_simulated:
             return None
         return min(it.time_factor if it.time_factor is not None else 1.0 for it in self.reserved)
 

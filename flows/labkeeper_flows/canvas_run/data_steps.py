@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from labkeeper_flows.canvas.accounting import Work
@@ -78,9 +79,23 @@ class DataSteps:
                 "nimo_output_file to write it to"
             )
         candidates, proposals = (experiment.below(context, str(name)) for name in names)
+        why_not = self._not_for_the_optimiser(candidates, proposals)
+        if why_not:
+            context.say("WARNING", why_not)
+            return {"skipped": why_not}
         kept = [it for it in tables.collected(context.plan, context.state) if it.kept]
         value = optimiser.extract(kept_values(kept, step.parameters["column"]), step.parameters["extraction"])
         return optimiser.update(candidates, proposals, int(known["nimo_num_objectives"]), value)
+
+    def _not_for_the_optimiser(self, *files: Path) -> str:
+        """Why the objective is not written; empty if it is."""
+        context = self._context
+        if context.settings.dry_run:
+            return "a dry run: what simulators have measured is not given to the optimiser"
+        missing = [str(file) for file in files if not file.is_file()]
+        if missing and context.all_simulated:
+            return f"every device is simulated, and the optimiser's files are not there: {', '.join(missing)}"
+        return ""
 
 
 def _ended_early(result: Mapping[str, Any]) -> Iterator[str]:

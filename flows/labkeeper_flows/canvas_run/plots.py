@@ -134,6 +134,8 @@ def _style(points: list[float]) -> dict[str, Any]:
 
 def _room(axes: Axes, values: list[float], *, flat: float, shown: float) -> None:
     """Show the height `shown` around a curve that changes by no more than `flat`: else noise fills the picture."""
+    # The scale says the values themselves, not how far they are from a number in its corner.
+    axes.ticklabel_format(axis="y", useOffset=False)
     if values and max(values) - min(values) <= flat:
         middle = sum(values) / len(values)
         axes.set_ylim(middle - shown / 2, middle + shown / 2)

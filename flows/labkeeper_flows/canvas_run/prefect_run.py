@@ -65,7 +65,13 @@ def carry_out_in_prefect(
 
     name = _one_line(f"{plan.name} {settings.run_id}")
     # No Prefect-side retries, and no result on one machine's disk: the outcome is handed back here.
-    flow(name=FLOW, flow_run_name=name, persist_result=False, retries=0)(body)(return_state=True)
+    try:
+        flow(name=FLOW, flow_run_name=name, persist_result=False, retries=0)(body)(return_state=True)
+    except Exception as error:
+        if not found and not troubles:
+            raise
+        # The run is over, and how it ended stands in its record.
+        log.warning("Prefect was not told how the run %s ended: %s: %s", settings.run_id, type(error).__name__, error)
     if troubles:
         raise troubles[0]
     return found[0]

@@ -17,7 +17,7 @@ from labkeeper_flows.canvas_run.engine import CanvasRun
 from labkeeper_flows.canvas_run.outcome import RunOutcome, RunStatus
 from labkeeper_flows.canvas_run.ports import StepKey
 from labkeeper_flows.canvas_run.results import native_result, prefect_result
-from tests.unit.flows.canvas.canvases import REAL, edge, nested, node
+from tests.unit.flows.canvas.canvases import MEASURE, REAL, edge, nested, node
 from tests.unit.flows.canvas_run.lab import Lab, planned, run, settings, unreachable
 
 Parameters = dict[str, Any]
@@ -73,6 +73,40 @@ def test_the_zinc_canvas_runs_nine_nodes_once_each_and_tells_the_optimiser(tmp_p
     assert [it.node for it in outcome.runs] == [it.id for it in outcome.plan.nodes]
     assert (work / "combinations_7C1_to_7C4.csv").read_text() == "A,B,objective\n1,0,\n0,1,7.0\n"
     assert len([path for path in outcome.files if path.suffix == ".png"]) == 6
+
+
+OPTIMISED = node(
+    "setup",
+    "sdl1ExperimentSetup",
+    experiment_id="Zn",
+    validate_hardware_connection=False,
+    nimo_enabled=True,
+    nimo_input_file="candidates.csv",
+    nimo_output_file="proposals.csv",
+    verify_nimo_files=True,
+)
+TELLING = node("export", "sdl1DataExport", nimo_update_enabled=True, objective_value_column="we_voltage_V")
+
+
+def test_without_the_optimisers_files_hardware_does_not_move_and_simulators_do(tmp_path: Path) -> None:
+    canvas = nested(OPTIMISED, MEASURE, TELLING)
+    hardware = Lab(simulated=False, time_factor=None)
+    outcome = run(canvas, hardware, tmp_path / "hardware")
+    assert states(outcome) == {"setup": "failed", "measure": "skipped", "export": "skipped"}
+    assert hardware.physical_keys() == []
+    outcome = run(canvas, Lab(), tmp_path / "simulated")
+    assert outcome.status is RunStatus.COMPLETED
+    assert any("with hardware it would fail" in line for line in outcome.log)
+
+
+def test_a_dry_run_tells_the_optimiser_nothing(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "candidates.csv").write_text("A,objective\n1,\n")
+    (work / "proposals.csv").write_text("actions,A\n0,1\n")
+    outcome = run(nested(OPTIMISED, MEASURE, TELLING), Lab(), tmp_path, dry_run=True)
+    assert outcome.status is RunStatus.COMPLETED
+    assert (work / "candidates.csv").read_text() == "A,objective\n1,\n"
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="needs ../shared")
