@@ -225,7 +225,7 @@ def test_a_run_number_that_is_taken_is_counted_up(tmp_path: Path) -> None:
 
 def test_files_that_the_canvas_needs_must_be_there(tmp_path: Path) -> None:
     canvas = nested(node("setup", "sdl1ExperimentSetup", csv_file_path="series.csv", check_csv_file_exists=True))
-    outcome = run(canvas, Lab(), tmp_path)
+    outcome = run(canvas, Lab(simulated=False, time_factor=None), tmp_path)
     assert "csv_file_path series.csv: there is no such file below" in outcome.message
 
 
