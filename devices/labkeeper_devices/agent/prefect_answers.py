@@ -30,6 +30,7 @@ class DueRun:
     deployment_id: str | None
     deployment_version: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
+    queue: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Noticed:
-    """Something that happened to a run of the pool. Both ids are empty when the stream was only just connected."""
+    """Something that happened to the pool, its queues or its runs. Without ids when the stream was only connected."""
 
     event: str
     run_id: str = ""

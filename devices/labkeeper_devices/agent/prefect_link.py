@@ -45,13 +45,17 @@ SKEW_PATIENCE_SECONDS = 2.0
 """How long an answer may take that clocks are compared by."""
 EARLY = timedelta(seconds=1)
 """How early a run may be taken by its id: about what the clocks differ by."""
+MOST_PLANNED = 200
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
-WAKING_EVENTS = (
+HEARD_EVENTS = (
     "prefect.flow-run.Scheduled",
     "prefect.flow-run.Late",
     "prefect.flow-run.AwaitingRetry",
     "prefect.flow-run.Cancelling",
+    "prefect.work-pool.",
+    "prefect.work-queue.",
 )
+"""How the names of events begin that wake the agent, or tell it that a pause or a limit may have changed."""
 
 
 class PrefectLink:
@@ -66,11 +70,22 @@ class PrefectLink:
 
     async def due_runs(self, limit: int) -> list[DueRun]:
         """Runs that are due now, the most urgent first."""
-        body: dict[str, Any] = {"scheduled_before": datetime.now(UTC).isoformat(), "limit": limit}
+        return [_due_run(item) for item in await self._scheduled(datetime.now(UTC), limit)]
+
+    async def first_planned(self, start: datetime, end: datetime) -> datetime:
+        """When the first run becomes due that is planned between now, which is `start`, and `end`; `end` if none is."""
+        found = await self._scheduled(end, MOST_PLANNED)
+        if len(found) == MOST_PLANNED:
+            return start  # they come by priority, so the first of all may be missing
+        times = (item["next_scheduled_start_time"] for item in found)
+        return min([end, *(datetime.fromisoformat(time) if time else start for time in times)])
+
+    async def _scheduled(self, before: datetime, limit: int) -> list[dict[str, Any]]:
+        body: dict[str, Any] = {"scheduled_before": before.isoformat(), "limit": limit}
         if self._queues:
             body["work_queue_names"] = list(self._queues)
         found = await self._ask("POST", f"/work_pools/{self._pool}/get_scheduled_flow_runs", body)
-        return [_due_run(item["flow_run"]) for item in found]
+        return [item["flow_run"] for item in found]
 
     async def work(self, deployment_id: str) -> Work:
         """What a deployment asks for. Raises `PrefectRefused` if it is gone or not for a device agent."""
@@ -178,6 +193,15 @@ class PrefectLink:
         early = scheduled is not None and datetime.fromisoformat(scheduled) > datetime.now(UTC) + EARLY
         return None if found["state_type"] != "SCHEDULED" or early else _due_run(found)
 
+    async def free_queues(self) -> frozenset[str]:
+        """Names of the agent's queues whose due runs are given out one and all: nothing is paused or has a limit."""
+        pool = await self._ask("GET", f"/work_pools/{self._pool}")
+        if pool["is_paused"] or pool["concurrency_limit"] is not None:
+            return frozenset()
+        queues = await self._ask("POST", f"/work_pools/{self._pool}/queues/filter", {})
+        free = {queue["name"] for queue in queues if not queue["is_paused"] and queue["concurrency_limit"] is None}
+        return frozenset(free.intersection(self._queues) if self._queues else free)
+
     async def runs_of_unit(self, unit: str) -> list[ClaimedRun]:
         """Runs of the pool that have not ended and say that this unit claimed or began them."""
         body = {
@@ -248,9 +272,9 @@ class PrefectLink:
         return str((await self._ask("GET", f"/work_pools/{self._pool}"))["id"])
 
     async def events(self) -> AsyncIterator[Noticed]:
-        """What happens to the runs of the pool, from a minute ago on. Ends or raises when the stream breaks."""
+        """What happens to the pool, its queues and runs, from a minute ago. Ends or raises when the stream breaks."""
         wanted = EventFilter(
-            event=EventNameFilter(name=list(WAKING_EVENTS)),
+            event=EventNameFilter(prefix=list(HEARD_EVENTS)),
             any_resource=EventAnyResourceFilter(id=[f"prefect.work-pool.{await self.pool_id()}"]),
         )
         async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as stream:
@@ -337,6 +361,7 @@ def _due_run(item: dict[str, Any]) -> DueRun:
         deployment_id=item["deployment_id"],
         deployment_version=item.get("deployment_version"),
         parameters=item["parameters"] or {},
+        queue=item.get("work_queue_name"),
     )
 
 

@@ -19,6 +19,7 @@ from labkeeper_devices.agent.prefect_answers import DueRun, Noticed, PrefectAway
 from labkeeper_devices.agent.prefect_link import PrefectLink, open_link
 from labkeeper_devices.agent.records import Conclusion, JournalError
 from labkeeper_devices.agent.register import Register
+from labkeeper_devices.agent.shortcut import SCHEDULED, Shortcut
 from labkeeper_devices.agent.workplace import Workplace
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class PrefectSide:
         self._background: set[asyncio.Task[None]] = set()
         self._woken_for_cancel = asyncio.Event()
         self._listener: Listener | None = None
+        self._shortcut: Shortcut | None = None
         self._adopt_journal = False
 
     def adopt_journal(self) -> None:
@@ -59,7 +61,10 @@ class PrefectSide:
                 blocked=lambda: not self._work.situation.may_claim,
                 events_up=self._hears,
             )
-            self._listener = Listener(link, lambda noticed: self._noticed(noticed, emergencies), self._work.wake.set)
+            self._shortcut = shortcut = Shortcut(link, self._work.clock)
+            self._listener = Listener(
+                link, lambda noticed: self._noticed(noticed, emergencies, shortcut), self._work.wake.set
+            )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._claim_runs(), name="claims")
                 tasks.create_task(self._listener.follow(), name="events")
@@ -96,13 +101,13 @@ class PrefectSide:
 
     async def _claim_once(self, *, quiet: bool) -> bool:
         """Do the next thing there is to do; False if there is nothing. `quiet`: nothing has happened for a while."""
-        link, claimer = self._link, self._claimer
-        if link is None or claimer is None:
+        link, claimer, shortcut = self._link, self._claimer, self._shortcut
+        if link is None or claimer is None or shortcut is None:
             return False
         if not self._work.journal_known:
             await self._settle_with_the_past(link)
         await claimer.report_all()
-        due = await self._next_run(link, claimer)
+        due = await self._next_run(link, claimer, shortcut)
         if due is None:
             # Not between runs: the server would answer this before it answers the next claim.
             if quiet:
@@ -119,10 +124,16 @@ class PrefectSide:
             self._work.claiming = False
         return True
 
-    async def _next_run(self, link: PrefectLink, claimer: Claimer) -> DueRun | None:
+    async def _next_run(self, link: PrefectLink, claimer: Claimer, shortcut: Shortcut) -> DueRun | None:
         situation = self._work.situation
+        if situation.may_claim and self._hears() and (noticed := await shortcut.run()) is not None:
+            return noticed
+        shortcut.asking()
         if situation.may_claim:
-            return next(iter(await link.due_runs(1)), None)
+            run = next(iter(await link.due_runs(1)), None)
+            if run is None:
+                await shortcut.nothing_due()
+            return run
         if situation.may_mend:
             return await claimer.first_that_asks_for(self._work.driver.mending)
         return None
@@ -194,11 +205,12 @@ class PrefectSide:
         except (PrefectAway, PrefectRefused) as error:
             log.info("the run's log lines were not delivered: %s", error)
 
-    def _noticed(self, noticed: Noticed, emergencies: Emergencies) -> None:
+    def _noticed(self, noticed: Noticed, emergencies: Emergencies, shortcut: Shortcut) -> None:
+        shortcut.notice(noticed)
         self._work.wake.set()
         if noticed.event.endswith(".Cancelling"):
             self._woken_for_cancel.set()
-        if noticed.event.endswith(".Scheduled"):
+        if noticed.event == SCHEDULED:
             task = asyncio.get_running_loop().create_task(emergencies.noticed(noticed), name="emergency")
             self._background.add(task)
             task.add_done_callback(self._background.discard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -166,3 +167,23 @@ def test_a_move_that_failed_is_not_repeated_in_the_same_run(hotel: Hotel) -> Non
         assert again["state_name"] == "Failed"
         assert "is not carried out twice: start a new run" in message(again)
         assert len(servo.motions()) == before
+
+
+@pytest.mark.parametrize("what", ["queue paused", "queue limited", "pool paused"])
+def test_an_idle_agent_heeds_a_pause_that_came_just_before_the_run(hotel: Hotel, what: str) -> None:
+    """It takes a run on the news alone when nothing is due; the news of the pause came first."""
+    prefect, pool = hotel.prefect, hotel.pool
+    hotel.run("get_current_position")
+    path = f"/work_pools/{pool}" if what == "pool paused" else f"/work_pools/{pool}/queues/default"
+    change: dict[str, Any] = {"is_paused": True}
+    back: dict[str, Any] = {"is_paused": False}
+    if what == "queue limited":
+        change, back = {"concurrency_limit": 0}, {"concurrency_limit": None}
+    prefect.ask("PATCH", path, change)
+    try:
+        waiting = hotel.submit("get_current_position")
+        time.sleep(1.5)
+        assert prefect.run(waiting)["state_type"] == "SCHEDULED"
+    finally:
+        prefect.ask("PATCH", path, back)
+    assert prefect.wait(waiting)["state_name"] == "Completed"
