@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from labkeeper.access import LabAccess
 from labkeeper.canvas.records import progress
 from labkeeper_api.conditions import ConditionType, is_true
 from labkeeper_api.kinds import LabDevice, LabObject, LabRun, LabWorkflow
@@ -19,6 +18,9 @@ from labkeeper_api.kinds.labrun import LabRunSpec, WorkflowRef
 from labkeeper_api.meta import ObjectMeta
 from labkeeper_devices.agent.host import UnitDirectory
 from labkeeper_operator.objects import Key
+
+if TYPE_CHECKING:
+    from labkeeper.access import LabAccess
 
 LOOK_SECONDS = 0.05
 PROGRESS_SECONDS = 0.5

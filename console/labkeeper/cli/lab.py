@@ -191,14 +191,15 @@ def _run(
 ) -> None:
     from labkeeper.cli.prefect_environment import prepare
     from labkeeper.render import out, runs_table, tell
+    from labkeeper.session_plan import plan_session
 
     prepare(home_of(home))
-    from labkeeper.session import Session, plan_session
-
     try:
         plan = plan_session(files, parameters, workflows)
     except InvalidInput as error:
         refused(error, output)
+    from labkeeper.session import Session
+
     session = Session(plan, home_of(home), port, tell, live=output is Output.TEXT and sys.stderr.isatty())
     try:
         ok = asyncio.run(session.carry_out(timeout))
