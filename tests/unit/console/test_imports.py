@@ -28,6 +28,7 @@ NEED_NO_PREFECT = [
     "labkeeper.cli",
     "labkeeper.embedded.standalone",
     "labkeeper.opentrons_functions",
+    "labkeeper.session_plan",
 ]
 """Importing Prefect takes longer than all the rest of a start; what works without it must not wait for it."""
 
