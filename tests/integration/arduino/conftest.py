@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,28 +46,6 @@ def do(driver: ArduinoDriver, name: str, interrupt: Interrupt | None = None, /, 
     driver.check(key, checked)
     result = driver.perform(key, checked, interrupt or Interrupt())
     return dict(json.loads(json.dumps(result, allow_nan=False)))
-
-
-class Beside:
-    """Does something in another thread and keeps what came of it."""
-
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self._work = work
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.result = self._work()
-        except BaseException as error:  # noqa: BLE001 - handed to the test, which looks at it
-            self.error = error
-
-    def join(self, timeout: float = 60.0) -> Beside:
-        self._thread.join(timeout)
-        assert not self._thread.is_alive(), "the operation did not end"
-        return self
 
 
 @pytest.fixture(scope="session")

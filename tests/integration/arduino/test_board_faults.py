@@ -10,7 +10,8 @@ import pytest
 from labkeeper_api.errors import DeviceError, DeviceUnreachable, Interlocked, Interrupted
 from labkeeper_devices.drivers.arduino import ArduinoDriver
 from labkeeper_devices.drivers.base import Interrupt
-from tests.integration.arduino.conftest import FACTOR, Beside, BoardRig, do
+from tests.integration.arduino.conftest import FACTOR, BoardRig, do
+from tests.support.beside import Beside
 from tests.support.waiting import eventually
 
 

@@ -13,7 +13,8 @@ from labkeeper_devices.agent.errands import Errand
 from labkeeper_devices.agent.journal import Journal
 from labkeeper_devices.drivers.arduino import ArduinoDriver
 from labkeeper_devices.drivers.base import Interrupt
-from tests.integration.arduino.conftest import Beside, BoardRig
+from tests.integration.arduino.conftest import BoardRig
+from tests.support.beside import Beside
 from tests.support.waiting import eventually
 
 PUMP = Errand("run-1", "arduino.pump", {"pump": 1, "volume_ml": 100.0})

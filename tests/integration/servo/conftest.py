@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from labkeeper_devices.drivers.base import Simulation
 from labkeeper_devices.drivers.plate_resort import PlateResort, PlateResortDriver, ResortConfig
 from labkeeper_devices.simulators.servo import ServoControl, ServoProcess, start_servo
+from tests.support.beside import Beside
 
 FAST = 40.0
 """Time factor where the speed of the motion is not the point."""
@@ -58,26 +58,10 @@ class Servo:
         return PlateResortDriver(ResortConfig(**settings), port=self.port, simulation=simulation)
 
 
-class InThread:
-    """Does something in another thread and keeps what came of it."""
+class InThread(Beside):
+    """Work beside a test of the servo, which is quicker than other devices."""
 
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self._work = work
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.result = self._work()
-        except BaseException as error:  # noqa: BLE001 - handed to the test, which looks at it
-            self.error = error
-
-    def join(self, timeout: float = 20.0) -> InThread:
-        self._thread.join(timeout)
-        assert not self._thread.is_alive(), "the operation did not end"
-        return self
+    patience = 20.0
 
 
 @pytest.fixture

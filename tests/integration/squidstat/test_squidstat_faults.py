@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,29 +10,8 @@ from labkeeper_api.errors import DeviceError, DeviceUnreachable, Interlocked, In
 from labkeeper_devices.drivers.base import Interrupt
 from labkeeper_devices.drivers.squidstat import SquidstatDriver
 from tests.integration.squidstat.conftest import DEPOSIT, LONG, OCV, CellRig, begin, do, measure
+from tests.support.beside import Beside
 from tests.support.waiting import eventually
-
-
-class Alongside:
-    """Does something in another thread and keeps what came of it."""
-
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self._work = work
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.result = self._work()
-        except BaseException as error:  # noqa: BLE001 - handed to the test, which looks at it
-            self.error = error
-
-    def join(self, timeout: float = 60.0) -> Alongside:
-        self._thread.join(timeout)
-        assert not self._thread.is_alive(), "the operation did not end"
-        return self
 
 
 def closed(cells: CellRig) -> bool:
@@ -82,7 +59,7 @@ def test_lost_power_loses_the_data_and_says_so(potentiostat: SquidstatDriver, ce
 
 def test_power_that_goes_during_the_wait(potentiostat: SquidstatDriver, cells: CellRig) -> None:
     begin(potentiostat, LONG)
-    work = Alongside(lambda: do(potentiostat, "wait_until_idle", channel=0, poll_s=0.05))
+    work = Beside(lambda: do(potentiostat, "wait_until_idle", channel=0, poll_s=0.05))
     eventually(lambda: closed(cells))
     cells.control.lose_power()
     assert "lost its power" in str(work.join().error)
@@ -90,7 +67,7 @@ def test_power_that_goes_during_the_wait(potentiostat: SquidstatDriver, cells: C
 
 def test_a_connection_that_drops_does_not_end_the_experiment(potentiostat: SquidstatDriver, cells: CellRig) -> None:
     begin(potentiostat, {**DEPOSIT, "duration_s": 600.0})
-    work = Alongside(lambda: do(potentiostat, "wait_until_idle", channel=0, poll_s=0.05))
+    work = Beside(lambda: do(potentiostat, "wait_until_idle", channel=0, poll_s=0.05))
     eventually(lambda: closed(cells))
     cells.control.drop()
     assert work.join().error is None
@@ -99,7 +76,7 @@ def test_a_connection_that_drops_does_not_end_the_experiment(potentiostat: Squid
 
 def test_a_connection_that_stays_away_is_unreachable(potentiostat: SquidstatDriver, cells: CellRig) -> None:
     begin(potentiostat, LONG)
-    work = Alongside(lambda: do(potentiostat, "wait_until_idle", channel=0, poll_s=0.05))
+    work = Beside(lambda: do(potentiostat, "wait_until_idle", channel=0, poll_s=0.05))
     eventually(lambda: closed(cells))
     cells.control.unplug()
     error = work.join().error
@@ -162,7 +139,7 @@ def test_garbage_ends_the_connection(potentiostat: SquidstatDriver, cells: CellR
 def test_an_interrupted_wait_stops_the_experiment(potentiostat: SquidstatDriver, cells: CellRig, cause: str) -> None:
     begin(potentiostat, LONG)
     interrupt = Interrupt()
-    work = Alongside(lambda: do(potentiostat, "wait_until_idle", interrupt, channel=0, poll_s=0.05))
+    work = Beside(lambda: do(potentiostat, "wait_until_idle", interrupt, channel=0, poll_s=0.05))
     eventually(lambda: closed(cells))
     interrupt.set(cause)
     error = work.join().error
@@ -177,7 +154,7 @@ def test_an_interrupted_wait_stops_the_experiment(potentiostat: SquidstatDriver,
 def test_the_emergency_stop_waits_for_nothing(potentiostat: SquidstatDriver, cells: CellRig) -> None:
     begin(potentiostat, LONG)
     begin(potentiostat, LONG, channel=3)
-    work = Alongside(lambda: do(potentiostat, "wait_until_idle", channel=0, poll_s=5))
+    work = Beside(lambda: do(potentiostat, "wait_until_idle", channel=0, poll_s=5))
     eventually(lambda: closed(cells))
     potentiostat.emergency_stop()
     assert [channel["cell"] for channel in cells.control.state()["channels"]] == ["open"] * 4
